@@ -1,0 +1,132 @@
+"""What a trial costs, measured so that it means something: FLOPs, saved bytes, tokens, calls, seconds and memory.
+
+FLOPs are counted once for each shape of a step and multiplied. PyTorch's counter does not know the fused attention kernel of
+the CPU; its formula is given here, so that the very kernel that runs is the one counted and a counted step computes the same
+bytes as any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+
+def _flash_cpu(query: Any, key: Any, value: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))
+
+
+def _flash_cpu_backward(grad: Any, query: Any, key: Any, value: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
+    return int(sdpa_backward_flop_count(grad, query, key, value))
+
+
+_CPU_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _flash_cpu,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _flash_cpu_backward,
+}
+
+
+def flop_counter() -> FlopCounterMode:
+    """A FLOP counter that also sees fused attention on the CPU. One multiply-add counts as two."""
+    return FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
+
+
+@contextmanager
+def saved_bytes(exclude: set[int] | None = None) -> Iterator[Counter[str]]:
+    """Count the bytes autograd keeps for the backward pass; each storage once, parameters (data pointers in `exclude`) not at all."""
+    total: Counter[str] = Counter()
+    seen: set[int] = set(exclude or ())
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in seen:
+            seen.add(storage.data_ptr())
+            total["bytes"] += storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield total
+
+
+@dataclass
+class Costs:
+    """Totals of one trial. Parameters apart by what they are; memory as peak bytes (see `memory_kind`)."""
+
+    trainable_parameters: int = 0
+    head_parameters: int = 0
+    stored_parameters: int = 0
+    stored_bytes: int = 0
+    seconds_setup: float = 0.0
+    seconds_train: float = 0.0
+    seconds_evaluate: float = 0.0
+    tokens: int = 0
+    forward_calls: int = 0
+    steps: int = 0
+    examples: int = 0
+    flops: float = 0.0
+    peak_bytes: int | None = None
+    memory_kind: str = "parameters + optimiser state + saved activations"
+    truncated_examples: int = 0
+    truncated_tokens: int = 0
+    shared: bool = False
+
+
+@dataclass
+class Meter:
+    """Counts while a trial runs. The backbone tells it of every forward pass; the training loop marks the steps."""
+
+    forward_calls: int = 0
+    tokens: int = 0
+    truncated_examples: int = 0
+    truncated_tokens: int = 0
+    flops: float = 0.0
+    activation_bytes: int = 0
+    phase: str = "setup"
+    seconds: Counter[str] = field(default_factory=Counter)
+    _known: dict[tuple[Any, ...], float] = field(default_factory=dict)
+    _signature: list[tuple[Any, ...]] = field(default_factory=list)
+    _counting: tuple[ExitStack, FlopCounterMode, Counter[str]] | None = None
+
+    def forward(self, kind: str, batch: int, length: int, tokens: int | None = None) -> None:
+        """A forward pass over [batch, length] tokens is about to run (`tokens` real ones; all, if not said)."""
+        self.forward_calls += 1
+        self.tokens += batch * length if tokens is None else tokens
+        training = torch.is_grad_enabled()
+        if not training or self.phase != "train":
+            self.end_step()  # outside training every pass is a step of its own
+        self._signature.append((kind, batch, length, training))
+        if self._counting is None and tuple(self._signature) not in self._known:
+            stack = ExitStack()
+            saved = stack.enter_context(saved_bytes()) if training else Counter()
+            self._counting = (stack, stack.enter_context(flop_counter()), saved)
+
+    def end_step(self) -> None:
+        """The forward pass, or the training step with its backward pass, is over: add what it cost."""
+        signature = tuple(self._signature)
+        if self._counting is not None:
+            stack, counter, saved = self._counting
+            stack.close()
+            self._counting = None
+            self._known[signature] = float(counter.get_total_flops())
+            self.activation_bytes = max(self.activation_bytes, saved["bytes"])
+        if signature:
+            self.flops += self._known.get(signature, 0.0)
+            self._signature.clear()
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add the seconds within to `phase` (setup, train or evaluate)."""
+        before, self.phase = self.phase, phase
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.end_step()
+            self.seconds[phase] += time.perf_counter() - start
+            self.phase = before

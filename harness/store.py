@@ -1,0 +1,207 @@
+"""The results store: content-addressed trial folders, written whole or not at all, checked by digests.
+
+    STORE/store.json                               format number
+    STORE/trials/<2>/<trial_id>/<run_key>/         trial.json result.json records.parquet curve.parquet log.txt adapted/ checksums.json
+    STORE/suites/<name>.<digest>.json              what a suite planned: its trials, arms, blocks, unsupported cells
+    STORE/imported/<file digest>/                  results from elsewhere; never a cache hit
+    STORE/damaged/                                 folders whose bytes no longer match their checksums, set aside
+
+Folders are the truth. A trial is written into a temporary folder and renamed into place, so a kill at any moment loses at most
+the running trials.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import InputError
+from harness.identity import canonical, digest, digest_file
+from harness.outcome import FINAL, Outcome
+from harness.trial import Trial
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One finished trial on disk."""
+
+    folder: Path
+    trial: Trial
+    run_key: str
+    depends_on: Mapping[str, Any]
+    started: str
+    result: Mapping[str, Any]
+
+    def records(self) -> pd.DataFrame:
+        file = self.folder / "records.parquet"
+        return pd.read_parquet(file) if file.exists() else pd.DataFrame()
+
+    def curve(self) -> pd.DataFrame:
+        file = self.folder / "curve.parquet"
+        return pd.read_parquet(file) if file.exists() else pd.DataFrame()
+
+
+class Store:
+    """A results store in a folder. `Store(path)` opens one and makes it where `create` is set."""
+
+    def __init__(self, root: str | Path, *, create: bool = True) -> None:
+        self.root = Path(root)
+        marker = self.root / "store.json"
+        if marker.exists():
+            self._check_format(marker)
+        elif create:
+            self._create(marker)
+        else:
+            raise InputError("is no results store", file=self.root, expected="name a folder that `harness run --store` has written")
+
+    def _check_format(self, marker: Path) -> None:
+        try:
+            number = json.loads(marker.read_text(encoding="utf-8"))["format"]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            raise InputError("is damaged", file=marker, expected=f'it should hold {{"format": {FORMAT}}}') from None
+        if number > FORMAT:
+            raise InputError(f"store format {number} is newer than this version reads ({FORMAT})", file=self.root, expected="update the harness")
+
+    def _create(self, marker: Path) -> None:
+        try:
+            if self.root.exists() and any(self.root.iterdir()):
+                raise InputError("is a folder with other things in it", file=self.root, expected="name an empty or a new folder")
+            self.root.mkdir(parents=True, exist_ok=True)
+            _write_text(marker, canonical({"format": FORMAT}) + "\n")
+        except OSError as error:
+            raise InputError(f"cannot be written: {error.strerror}", file=self.root, expected="name a folder you may write to") from None
+
+    def folder(self, trial_id: str, run_key: str) -> Path:
+        for name in (trial_id, run_key):
+            if not name.isalnum():
+                raise InputError(f"{name!r} is no identity of a trial", file=self.root)
+        return self.root / "trials" / trial_id[:2] / trial_id / run_key
+
+    def has(self, trial_id: str, run_key: str) -> bool:
+        """Whether a final answer stands there whole: cheap, by presence alone (renaming makes folders appear complete)."""
+        file = self.folder(trial_id, run_key) / "result.json"
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))["status"] in FINAL
+        except (OSError, json.JSONDecodeError, KeyError, TypeError):
+            return False
+
+    def get(self, trial_id: str, run_key: str, *, verify: bool = False) -> Stored | None:
+        """The stored trial, or None; with `verify`, a folder whose bytes do not match its checksums is set aside and None returned."""
+        folder = self.folder(trial_id, run_key)
+        if not (folder / "result.json").exists():
+            return None
+        if verify and self.damage(folder) is not None:
+            self.set_aside(folder)
+            return None
+        return self.read(folder)
+
+    def read(self, folder: Path) -> Stored | None:
+        try:
+            head = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
+            result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            return Stored(folder, Trial.from_value(head["trial"]), folder.name, head["depends_on"], head["started"], result)
+        except (OSError, json.JSONDecodeError, KeyError, TypeError):
+            return None
+
+    def damage(self, folder: Path) -> str | None:
+        """What is wrong with a trial's folder, or None."""
+        try:
+            sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            return "checksums.json is missing or unreadable"
+        for name, wanted in sums.items():
+            if not (folder / name).is_file():
+                return f"{name} is missing"
+            if digest_file(folder / name) != wanted:
+                return f"{name} does not match its checksum"
+        return None
+
+    def set_aside(self, folder: Path) -> None:
+        target = self.root / "damaged" / f"{folder.parent.name}.{folder.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(folder, target)
+
+    def write(self, trial: Trial, run_key: str, depends_on: Mapping[str, Any], started: str, outcome: Outcome, *, keep: str = "small") -> Path:
+        """Store an outcome; a folder already there (a failed try, say) is replaced. Returns the folder."""
+        target = self.folder(trial.trial_id, run_key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+        try:
+            self._fill(work, trial, depends_on, started, outcome, keep)
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(work, target)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        return target
+
+    def _fill(self, work: Path, trial: Trial, depends_on: Mapping[str, Any], started: str, outcome: Outcome, keep: str) -> None:
+        from harness.method import LARGEST_SMALL, save
+
+        if outcome.predictor is not None:
+            outcome.costs.stored_bytes = save(outcome.predictor, work / "adapted")
+            if keep == "none" or (keep == "small" and outcome.costs.stored_bytes > LARGEST_SMALL):
+                shutil.rmtree(work / "adapted")
+        head = {"format": FORMAT, "trial": trial.value(), "depends_on": dict(depends_on), "started": started}
+        _write_text(work / "trial.json", canonical(head) + "\n")
+        _write_text(work / "result.json", json.dumps(outcome.result(), sort_keys=True, ensure_ascii=False, indent=1) + "\n")
+        if outcome.records is not None:
+            outcome.records.to_parquet(work / "records.parquet", index=False, compression="zstd")
+        if outcome.curve is not None and len(outcome.curve):
+            outcome.curve.to_parquet(work / "curve.parquet", index=False, compression="zstd")
+        _write_text(work / "log.txt", outcome.log)
+        files = sorted(path for path in work.rglob("*") if path.is_file())
+        _write_text(work / "checksums.json", canonical({str(path.relative_to(work)): digest_file(path) for path in files}) + "\n")
+
+    def folders(self) -> Iterator[Path]:
+        """Every trial folder, in a fixed order."""
+        for result in sorted(self.root.glob("trials/??/*/*/result.json")):
+            if not result.parent.name.startswith("."):
+                yield result.parent
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> Path:
+        """Remember what a suite planned (written before its first trial runs)."""
+        folder = self.root / "suites"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{manifest['suite']}.{digest(manifest['cells'])[:12]}.json"
+        _write_text(file, json.dumps(manifest, sort_keys=True, ensure_ascii=False) + "\n")
+        return file
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """The newest plan of every suite that was run into this store."""
+        newest: dict[str, tuple[str, dict[str, Any]]] = {}
+        for file in sorted((self.root / "suites").glob("*.json")) if (self.root / "suites").exists() else []:
+            try:
+                plan = json.loads(file.read_text(encoding="utf-8"))
+                key, when = plan["suite"], plan["planned"]
+            except (json.JSONDecodeError, KeyError):
+                raise InputError("is damaged", file=file, expected="run the suite again: its finished trials are kept") from None
+            if key not in newest or newest[key][0] < when:
+                newest[key] = (when, plan)
+        return [plan for _, plan in sorted(newest.values(), key=lambda pair: pair[0])]
+
+
+def _write_text(file: Path, text: str) -> None:
+    """Whole or not at all: written beside and renamed."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, file)
+
+
+def load_results(root: str | Path, suite: str | None = None) -> Any:
+    """The results view of a store; see `harness.store_view.load_results`."""
+    from harness.store_view import load_results as load
+
+    return load(root, suite)

@@ -1,0 +1,107 @@
+"""Looking after a store: checking, merging, collecting what nobody asks for, invalidating, exporting."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pandas as pd
+
+from harness.outcome import FINAL
+from harness.store import Store
+
+
+def check(store: Store, *, repair: bool = False) -> tuple[int, list[tuple[Path, str]]]:
+    """(number of whole trials, damaged folders with the reason). With `repair`, damaged ones are set aside."""
+    good, damaged = 0, []
+    for folder in list(store.folders()):
+        reason = store.damage(folder)
+        if reason is None and store.read(folder) is None:
+            reason = "trial.json or result.json cannot be read"
+        if reason is None:
+            good += 1
+        else:
+            damaged.append((folder, reason))
+            if repair:
+                store.set_aside(folder)
+    return good, damaged
+
+
+def merge(target: Store, source: Store) -> int:
+    """Copy whole trials and plans that `target` has no final answer for; returns how many trials were copied."""
+    copied = 0
+    for folder in source.folders():
+        stored = source.read(folder)
+        if stored is None or source.damage(folder) is not None or target.has(stored.trial.trial_id, stored.run_key):
+            continue
+        if stored.result["status"] not in FINAL and target.get(stored.trial.trial_id, stored.run_key) is not None:
+            continue
+        place = target.folder(stored.trial.trial_id, stored.run_key)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        work = tempfile.mkdtemp(prefix=".writing-", dir=place.parent)
+        shutil.copytree(folder, work, dirs_exist_ok=True)
+        if place.exists():
+            shutil.rmtree(place)
+        os.replace(work, place)
+        copied += 1
+    for name in ("suites", "imported"):
+        if (source.root / name).exists():
+            shutil.copytree(source.root / name, target.root / name, dirs_exist_ok=True)
+    return copied
+
+
+def collect(store: Store, *, dry: bool = False) -> list[Path]:
+    """Folders that no suite's newest plan asks for, half-written ones and set-aside ones; removed unless `dry`."""
+    wanted = {cell["run_key"] for plan in store.manifests() for cell in plan["cells"]}
+    wanted |= {key for plan in store.manifests() for cell in plan["cells"] for _, key in cell["tries"]}
+    gone = [folder for folder in store.folders() if folder.name not in wanted]
+    gone += [*store.root.glob("trials/??/*/.writing-*"), *store.root.glob("damaged/*")]
+    for folder in [] if dry else gone:
+        shutil.rmtree(folder)
+        _drop_empty(folder.parent, store.root)
+    return gone
+
+
+def invalidate(store: Store, pattern: str) -> int:
+    """Remove every stored answer whose method, task, method/task or trial id matches."""
+    removed = 0
+    for folder in list(store.folders()):
+        stored = store.read(folder)
+        names = (stored.trial.method, stored.trial.task, f"{stored.trial.method}/{stored.trial.task}", stored.trial.trial_id) if stored else ()
+        if any(fnmatch(name, pattern) for name in names):
+            shutil.rmtree(folder)
+            _drop_empty(folder.parent, store.root)
+            removed += 1
+    return removed
+
+
+def _drop_empty(folder: Path, root: Path) -> None:
+    while folder != root and folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def export(store: Store, out: Path, *, lm_eval: bool = False) -> Iterator[Path]:
+    """trials.parquet, trials.csv and records.parquet (every example of every trial); with `lm_eval`, its files too."""
+    from harness.store_view import load_results
+
+    results = load_results(store.root)
+    out.mkdir(parents=True, exist_ok=True)
+    trials = results.trials.assign(tags=[", ".join(tags) for tags in results.trials["tags"]])
+    trials.to_parquet(out / "trials.parquet", index=False)
+    yield out / "trials.parquet"
+    trials.to_csv(out / "trials.csv", index=False)
+    yield out / "trials.csv"
+    ok = trials.loc[trials["status"] == "ok", "trial_id"].unique()
+    records = [results.records(trial_id).assign(trial_id=trial_id) for trial_id in ok]
+    if records:
+        pd.concat(records, ignore_index=True).to_parquet(out / "records.parquet", index=False)
+        yield out / "records.parquet"
+    if lm_eval:
+        from harness.lm_eval_export import export_store
+
+        yield from export_store(store, out)

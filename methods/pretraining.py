@@ -1,0 +1,112 @@
+"""The loop that pretrains the tiny models: constant rate after a warm-up, linear decay at the end, resumable to the bit.
+
+Batches depend on (seed, step) alone and there is no dropout, so weights, optimiser state and the step are all there is to save.
+The rate is constant up to the decay: a run that is resumed with fewer steps, before its decay began, equals one that was started with them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Loss = Callable[[int], torch.Tensor]
+"""Step -> the loss of that step's batch."""
+Probe = Callable[[], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast: `warmup` steps up, the last `decay` share of the steps down to zero."""
+
+    steps: int
+    rate: float = 2e-3
+    matrix_rate: float = 0.02
+    warmup: int = 100
+    decay: float = 0.3
+    weight_decay: float = 0.01
+
+    def factor(self, step: int) -> float:
+        left = (self.steps - step) / max(1, int(self.decay * self.steps))
+        return min(1.0, (step + 1) / self.warmup, left)
+
+
+class Optimiser:
+    """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
+
+    def __init__(self, model: torch.nn.Module, schedule: Schedule) -> None:
+        inner, outer = [], []
+        for name, parameter in model.named_parameters():
+            matrix = parameter.ndim == 2 and not any(part in name for part in ("embed", "shared", "lm_head", "decoder.weight", "relative_attention_bias"))
+            (inner if matrix else outer).append(parameter)
+        self.schedule = schedule
+        self.parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(outer, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.0)]
+        self.rates = [schedule.rate]
+        if inner:
+            self.parts.append(torch.optim.Muon(inner, lr=schedule.matrix_rate, weight_decay=schedule.weight_decay, momentum=0.95))
+            self.rates.append(schedule.matrix_rate)
+
+    def step(self, step: int) -> None:
+        for part, rate in zip(self.parts, self.rates):
+            for group in part.param_groups:
+                group["lr"] = rate * self.schedule.factor(step)
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state(self) -> list[dict[str, Any]]:
+        return [part.state_dict() for part in self.parts]
+
+    def load(self, state: Sequence[dict[str, Any]]) -> None:
+        for part, saved in zip(self.parts, state):
+            part.load_state_dict(saved)
+
+
+def say(message: str) -> None:
+    print(message, flush=True)
+
+
+def train(
+    model: torch.nn.Module, loss_of: Loss, schedule: Schedule, out: Path, *,
+    probe: Probe | None = None, probe_every: int = 250, save_every: int = 500, checkpoints: Iterable[int] = (),
+    save: Callable[[Path], None] | None = None, log: Callable[[str], None] = say, stop_at: int | None = None,
+) -> None:  # fmt: skip
+    """Train to the end of the schedule (or to `stop_at`), going on from `out/state.pt` where there is one.
+
+    save : writes the model for use; called for each step in `checkpoints` with `out/step-N`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    optimiser, state_file, start, spent = Optimiser(model, schedule), out / "state.pt", 0, 0.0
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load(state["optimiser"])
+        start, spent = state["step"], state["seconds"]
+        log(f"resumed at step {start}")
+    wanted, began, running = set(checkpoints), time.monotonic(), None
+
+    def keep(step: int) -> None:
+        state = {"model": model.state_dict(), "optimiser": optimiser.state(), "step": step, "seconds": spent + time.monotonic() - began}
+        torch.save(state, state_file.with_suffix(".new"))
+        os.replace(state_file.with_suffix(".new"), state_file)
+
+    for step in range(start, min(schedule.steps, stop_at or schedule.steps)):
+        loss = loss_of(step)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step(step)
+        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        done = step + 1
+        if done % 50 == 0:
+            log(f"step {done} loss {running:.4f} seconds {spent + time.monotonic() - began:.0f}")
+        if probe is not None and (done % probe_every == 0 or done == schedule.steps):
+            log(f"step {done} probe " + json.dumps({name: round(value, 3) for name, value in probe().items()}))
+        if done in wanted and save is not None:
+            save(out / f"step-{done}")
+        if done % save_every == 0 or done == schedule.steps or done == stop_at:
+            keep(done)

@@ -1,0 +1,76 @@
+"""One number per example from a metric's statistics, so that tests over examples apply to every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.registry import registered
+from harness.results import TaskScores
+
+from ..statistics.result import Floats
+
+
+@dataclass(frozen=True)
+class Examples:
+    """values : [trials, examples], whose mean over examples is the trial's score; mean : the metric is such a mean by itself"""
+
+    ids: tuple[str, ...]
+    clusters: tuple[str, ...] | None
+    position: Mapping[str, int]
+    values: Floats
+    mean: bool
+
+
+def read_examples(scores: TaskScores) -> Examples | None:
+    """Per-example values of a task's trials; None where the metric is neither a mean nor registered."""
+    statistics = np.asarray(scores.values, dtype=np.float64)
+    if statistics.ndim == 2:
+        statistics = statistics[:, :, None]
+    metric = find_metric(scores.metric)
+    second = statistics[:, :, 1] if statistics.shape[2] > 1 else np.ones(statistics.shape[:2])
+    looks_mean = statistics.shape[2] <= 2 and bool((second[np.isfinite(second)] == 1).all())
+    if metric.mean if metric is not None else looks_mean:
+        values, mean = statistics[:, :, 0], True
+    elif metric is not None:
+        values, mean = pseudo_values(statistics, metric), False
+    else:
+        return None
+    position = {trial: i for i, trial in enumerate(scores.trial_ids)}
+    return Examples(tuple(scores.example_ids), scores.clusters, position, values, mean)
+
+
+def find_metric(name: str) -> Any | None:
+    """An instance of a registered metric, or None for one that only the imported results know."""
+    found = registered("metric", name)
+    if found is None:
+        try:
+            from harness import catalog  # type: ignore[attr-defined, unused-ignore]
+
+            found = catalog.load("metric", name)
+        except Exception:  # an unknown metric is no error here: imported results bring their own
+            return None
+    return found()
+
+
+def pseudo_values(statistics: Floats, metric: Any) -> Floats:
+    """Jackknife pseudo-values E T - (E - 1) T_(-i), shifted so that their mean is the score itself.
+
+    For a smooth function of sums (F1, MCC, BLEU) they behave as per-example scores do for a mean, so the crossed test over seeds and examples
+    applies; the error of that is of the order 1 / E. Source: Tukey 1958; Efron and Tibshirani 1993, ch. 11.
+    """
+    result = np.full(statistics.shape[:2], np.nan)
+    for trial, table in enumerate(statistics):
+        answered = np.isfinite(table).all(axis=1)
+        n = int(answered.sum())
+        if n < 2:
+            continue
+        sums = table[answered].sum(axis=0)
+        whole = float(metric.value(sums))
+        without = np.asarray(metric.value(sums - table[answered]), dtype=np.float64)
+        values = n * whole - (n - 1) * without
+        result[trial, answered] = values - values.mean() + whole
+    return result

@@ -1,0 +1,135 @@
+"""Whether two boards tell the same story: Kendall's tau, halves of the examples, and the task that decides the winner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from .ranks import competition_ranks, task_ranks
+from .result import Direction, Floats, TestResult, drop_missing, orient, round_ties
+
+
+def kendall_tau(x: ArrayLike, y: ArrayLike, *, variant: Literal["b", "weighted"] = "b") -> TestResult:
+    """Rank correlation of two boards of the same methods; a method missing from one is dropped and counted.
+
+    b : (concordant - discordant) / sqrt(pairs untied in x * pairs untied in y), with its p-value.
+    weighted : exchanges near the top weigh more, hyperbolically (Vigna 2015); larger scores are the top. No p-value: its null distribution is not known.
+
+    >>> round(kendall_tau([1, 2, 3, 4, 5], [2, 1, 3, 3, 5]).estimate, 6)
+    0.737865
+    """
+    (left, right), dropped = drop_missing(x, y)
+    left, right = round_ties(left), round_ties(right)
+    name = f"Kendall tau-{variant}" if variant == "b" else "weighted Kendall tau"
+    if len(left) < 2:
+        return TestResult(method=name, n=len(left), n_dropped=dropped, degenerate="fewer than two methods")
+    if np.ptp(left) == 0 or np.ptp(right) == 0:
+        return TestResult(method=name, n=len(left), n_dropped=dropped, degenerate="all tied on one board")
+    if variant == "weighted":
+        tau = float(stats.weightedtau(left, right).statistic)
+        return TestResult(method=name, n=len(left), n_dropped=dropped, estimate=tau, effect=tau)
+    found = stats.kendalltau(left, right)
+    tau = float(found.statistic)
+    return TestResult(method=name, n=len(left), n_dropped=dropped, estimate=tau, effect=tau, statistic=tau, pvalue=float(found.pvalue))
+
+
+def board_agreement(boards: ArrayLike) -> Floats:
+    """Tau-b between every two boards (templates, metrics, tasks): [boards, methods] -> [boards, boards]; NaN where undefined.
+
+    >>> board_agreement([[0.9, 0.8, 0.7], [0.6, 0.5, 0.4], [0.1, 0.2, 0.3]])
+    array([[ 1.,  1., -1.],
+           [ 1.,  1., -1.],
+           [-1., -1.,  1.]])
+    """
+    table = np.asarray(boards, dtype=np.float64)
+    result = np.eye(len(table))
+    for i in range(len(table)):
+        for j in range(i):
+            tau = kendall_tau(table[i], table[j]).estimate
+            result[i, j] = result[j, i] = np.nan if tau is None else tau
+    return result
+
+
+def split_half(examples: ArrayLike, *, rng: np.random.Generator, n_splits: int = 200, level: float = 0.95) -> TestResult:
+    """Mean tau-b between the boards of two random halves of the examples; the interval holds `level` of the splits.
+
+    examples : [methods, examples], the same examples for all. It is a lower bound on the agreement of two test sets of full size.
+
+    >>> scores = np.array([[1.0] * 8, [0.0] * 8])
+    >>> split_half(scores, rng=np.random.default_rng(0)).estimate
+    1.0
+    """
+    table = np.asarray(examples, dtype=np.float64)
+    complete = table[:, np.isfinite(table).all(axis=0)]
+    n_methods, n_examples = complete.shape
+    dropped = table.shape[1] - n_examples
+    name = "split-half Kendall tau-b"
+    if n_methods < 2 or n_examples < 2:
+        reason = "fewer than two methods" if n_methods < 2 else "fewer than two examples"
+        return TestResult(method=name, n=n_examples, n_dropped=dropped, generalise_over="examples", degenerate=reason)
+    taus = []
+    for _ in range(n_splits):
+        order = rng.permutation(n_examples)
+        half = n_examples // 2
+        tau = kendall_tau(complete[:, order[:half]].mean(axis=1), complete[:, order[half : 2 * half]].mean(axis=1)).estimate
+        if tau is not None:
+            taus.append(tau)
+    if not taus:
+        return TestResult(method=name, n=n_examples, n_dropped=dropped, generalise_over="examples", degenerate="all tied in every half")
+    low, high = np.quantile(taus, [(1 - level) / 2, (1 + level) / 2])
+    return TestResult(
+        method=name, n=n_examples, n_dropped=dropped, generalise_over="examples", estimate=float(np.mean(taus)),
+        ci_low=float(low), ci_high=float(high), level=level, n_resamples=n_splits,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveOneTaskOut:
+    """Places without each task in turn.
+
+    places : [tasks left out, methods]; full : [methods], with all tasks
+    max_change : [tasks], the largest move of any method; deciding : tasks without which the set of winners is another
+    """
+
+    full: Floats
+    places: Floats
+    max_change: Floats
+    deciding: tuple[int, ...]
+    degenerate: str | None = None
+
+
+def leave_one_task_out(
+    scores: ArrayLike, direction: Direction = "higher", *, statistic: Literal["mean", "mean_rank"] = "mean"
+) -> LeaveOneTaskOut:
+    """How far the board depends on single tasks. scores : [tasks, methods], methods with a missing cell are not placed.
+
+    >>> leave_one_task_out([[0.9, 0.5], [0.6, 0.7], [0.6, 0.7]]).deciding
+    (0,)
+    """
+    table = orient(scores, direction)
+    if table.ndim != 2:
+        raise ValueError(f"scores: [tasks, methods] expected, got shape {table.shape}")
+    n_tasks, n_methods = table.shape
+    cells = table if statistic == "mean" else -task_ranks(table[:, np.isfinite(table).all(axis=0)])
+    if statistic == "mean_rank":
+        ranked = np.full(table.shape, np.nan)
+        ranked[:, np.isfinite(table).all(axis=0)] = cells
+        cells = ranked
+    if n_tasks < 2 or n_methods < 2:
+        empty = np.full((n_tasks, n_methods), np.nan)
+        reason = "fewer than two tasks" if n_tasks < 2 else "one method"
+        return LeaveOneTaskOut(
+            full=np.full(n_methods, np.nan), places=empty, max_change=np.full(n_tasks, np.nan), deciding=(), degenerate=reason
+        )
+    full = competition_ranks(cells.mean(axis=0))
+    places = np.stack([competition_ranks(np.delete(cells, task, axis=0).mean(axis=0)) for task in range(n_tasks)])
+    placed = np.isfinite(full)
+    change = np.abs(places - full)[:, placed].max(axis=1) if placed.any() else np.full(n_tasks, np.nan)
+    deciding = tuple(t for t in range(n_tasks) if not np.array_equal(places[t] == 1, full == 1))
+    return LeaveOneTaskOut(
+        full=full, places=places, max_change=change, deciding=deciding, degenerate=None if placed.any() else "missing cells"
+    )

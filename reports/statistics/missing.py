@@ -1,0 +1,144 @@
+"""Failed and missing cells: what they count as, who may be ranked, and a test for incomplete tables. Matrices are [tasks, methods]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+from scipy.sparse import csgraph
+
+from .ranks import task_ranks
+from .result import N_RESAMPLES, Direction, Floats, TestResult, at_least, monte_carlo_error, monte_carlo_pvalue, orient
+
+
+def intention_to_treat(scores: ArrayLike, failed: ArrayLike, floor: ArrayLike) -> Floats:
+    """Scores with every failed run at its task's declared floor; a run that was never made stays missing.
+
+    scores, failed : [tasks, ...]; floor : [tasks], chance or whatever the task declares for a failed run. Dropping failures instead would reward the
+    method that fails on what is hard; that complete-case mean is for a second column.
+
+    >>> intention_to_treat([[0.9, float("nan")], [0.8, 0.7]], [[False, True], [False, False]], [0.5, 0.25])
+    array([[0.9, 0.5],
+           [0.8, 0.7]])
+    """
+    table, lost = np.array(scores, dtype=np.float64), np.asarray(failed, dtype=bool)
+    if table.shape != lost.shape:
+        raise ValueError(f"scores and failed differ in shape: {table.shape} and {lost.shape}")
+    low = np.broadcast_to(np.asarray(floor, dtype=np.float64), table.shape[:1]).reshape((-1,) + (1,) * (table.ndim - 1))
+    if np.isnan(np.broadcast_to(low, table.shape)[lost]).any():
+        raise ValueError("a failed run's task declares no floor")
+    return np.where(lost, low, table)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """Which methods may be ranked: those with a score on every supported task.
+
+    counted, supported : [methods], cells present and cells that could be; label as printed, "7/10"; complete : positions of rankable methods
+    common_tasks : tasks on which every method has a score
+    """
+
+    counted: tuple[int, ...]
+    supported: tuple[int, ...]
+    labels: tuple[str, ...]
+    complete: tuple[int, ...]
+    partial: tuple[int, ...]
+    common_tasks: tuple[int, ...]
+
+
+def coverage(scores: ArrayLike, unsupported: ArrayLike | None = None) -> Coverage:
+    """Coverage of each method. scores, unsupported : [tasks, methods]; an unsupported cell is planned to be empty and is no gap.
+
+    >>> coverage([[0.9, 0.8], [float("nan"), 0.7]]).labels
+    ('1/2', '2/2')
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    excluded = np.zeros(table.shape, dtype=bool) if unsupported is None else np.asarray(unsupported, dtype=bool)
+    present = np.isfinite(table) & ~excluded
+    counted, supported = present.sum(axis=0), (~excluded).sum(axis=0)
+    full = (counted == supported) & (supported > 0)
+    return Coverage(
+        counted=tuple(int(n) for n in counted),
+        supported=tuple(int(n) for n in supported),
+        labels=tuple(f"{a}/{b}" for a, b in zip(counted, supported, strict=True)),
+        complete=tuple(int(i) for i in np.flatnonzero(full)),
+        partial=tuple(int(i) for i in np.flatnonzero(~full)),
+        common_tasks=tuple(int(i) for i in np.flatnonzero(np.isfinite(table).all(axis=1))),
+    )
+
+
+def bounded_imputation(scores: ArrayLike, worst: ArrayLike, best: ArrayLike) -> tuple[Floats, Floats]:
+    """The lowest and highest mean over tasks that each method could have, its missing cells put at the task's worst and best possible score.
+
+    scores : [tasks, methods]; worst, best : [tasks] (floor and ceiling). Two methods whose bounds do not overlap are ordered whatever the gaps hold.
+
+    >>> bounded_imputation([[0.9, 0.8], [float("nan"), 0.6]], 0.0, 1.0)
+    (array([0.45, 0.7 ]), array([0.95, 0.7 ]))
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    if not len(table):
+        return np.full(table.shape[1], np.nan), np.full(table.shape[1], np.nan)
+    ends = [np.broadcast_to(np.asarray(end, dtype=np.float64), table.shape[:1])[:, None] for end in (worst, best)]
+    filled = [np.where(np.isfinite(table), table, end).mean(axis=0) for end in ends]
+    return np.minimum(*filled), np.maximum(*filled)
+
+
+def skillings_mack(
+    scores: ArrayLike,
+    direction: Direction = "higher",
+    *,
+    reference: Literal["chi2", "permutation"] = "chi2",
+    rng: np.random.Generator | None = None,
+    n_resamples: int = N_RESAMPLES,
+) -> TestResult:
+    """Whether any method differs when cells are missing at random; Friedman's test where none is.
+
+    A_j = sum over tasks of sqrt(12 / (k_t + 1)) (rank_tj - (k_t + 1) / 2), k_t methods present, a missing cell adding 0; T = A' S^- A with
+    S_jj = sum (k_t - 1) over j's tasks and S_jl = - number of tasks with both; chi-squared on k - 1. With few tasks or many ties take the permutation
+    reference: present scores are shuffled within tasks. Tasks with one method present carry nothing and are counted as dropped.
+    Source: Skillings and Mack 1981.
+
+    >>> skillings_mack([[3, 2, 1], [3, 1, 2], [3, 2, float("nan")], [2, 1, float("nan")]]).statistic.__round__(3)
+    4.978
+    """
+    table = orient(scores, direction)
+    if table.ndim != 2:
+        raise ValueError(f"scores: [tasks, methods] expected, got shape {table.shape}")
+    present = np.isfinite(table)
+    kept = present.sum(axis=1) >= 2
+    table, present = table[kept], present[kept]
+    name, n, dropped, k = "Skillings-Mack", len(table), int(np.count_nonzero(~kept)), table.shape[1]
+    both = present.T.astype(np.float64) @ present.astype(np.float64)
+    np.fill_diagonal(both, 0.0)
+    if n < 2 or k < 2:
+        reason = "fewer than two tasks with two methods" if n < 2 else "one method"
+        return TestResult(method=name, n=n, n_dropped=dropped, generalise_over="tasks", degenerate=reason)
+    if csgraph.connected_components(both > 0, directed=False)[0] > 1:
+        return TestResult(method=name, n=n, n_dropped=dropped, generalise_over="tasks", degenerate="groups of methods that share no task")
+    inverse = np.linalg.pinv(np.diag(both.sum(axis=1)) - both, hermitian=True)
+    size = present.sum(axis=1)
+    scores_in_task = np.where(present, np.sqrt(12 / (size + 1))[:, None] * (task_ranks(table) - (size[:, None] + 1) / 2), 0.0)
+    total = scores_in_task.sum(axis=0)
+    statistic = float(total @ inverse @ total)
+    about: dict[str, Any] = {
+        "df": float(k - 1),
+        "statistic": statistic,
+        "n_dropped": dropped,
+        "degenerate": None if total.any() else "all tied",
+    }
+    if reference == "chi2":
+        return TestResult(method=name, n=n, generalise_over="tasks", pvalue=float(stats.chi2.sf(statistic, k - 1)), **about)
+    if rng is None:
+        raise ValueError("rng is needed for the permutation reference")
+    drawn = np.zeros((n_resamples, k))
+    for row, here in zip(scores_in_task, present, strict=True):
+        drawn[:, here] += rng.permuted(np.broadcast_to(row[here], (n_resamples, int(here.sum()))), axis=1)
+    exceeding = int(np.count_nonzero(at_least(((drawn @ inverse) * drawn).sum(axis=1), statistic)))
+    pvalue = monte_carlo_pvalue(exceeding, n_resamples)
+    return TestResult(
+        method=f"{name}, permutations within tasks", n=n, generalise_over="tasks", pvalue=pvalue, n_resamples=n_resamples,
+        mc_error=monte_carlo_error(pvalue, n_resamples), **about,
+    )  # fmt: skip
