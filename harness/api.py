@@ -1,9 +1,9 @@
 """The Python API: load a suite, run it, get pandas frames. The command line is a thin layer over the same calls.
 
-    import harness
-    results = harness.run("quickstart", store="store")
-    results.trials.groupby("arm")["score"].mean()
-    results.records(results.trials["trial_id"].iloc[0])
+import harness
+results = harness.run("quickstart", store="store")
+results.trials.groupby("arm")["score"].mean()
+results.records(results.trials["trial_id"].iloc[0])
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ def load_suite(name: str | Path, **settings: Any) -> Suite:
     return _load_suite(name, {key.replace("__", "."): value for key, value in settings.items()})
 
 
-def plan(suite: Suite | str | Path, *, device: str = "auto", threads: int = 1, only: str | None = None) -> Plan:
-    """What a suite would run."""
-    return _plan(suite if isinstance(suite, Suite) else load_suite(suite), device=resolved_device(device), threads=threads, only=only)
+def plan(suite: Suite | str | Path, *, device: str = "auto", threads: int = 1, only: str | None = None, fetch: bool = False) -> Plan:
+    """What a suite would run. Hub backbones are planned without being downloaded, unless `fetch`."""
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    return _plan(loaded, device=resolved_device(device), threads=threads, only=only, fetch=fetch)
 
 
 def run_session(
@@ -47,7 +48,7 @@ def run_session(
     display: Display | None = None,
 ) -> Session:
     """Plan and run a suite into a store; the session says how every trial ended."""
-    planned = plan(suite, device=device, threads=threads, only=only)
+    planned = plan(suite, device=device, threads=threads, only=only, fetch=True)
     opened = Store(store)
     settings = Settings(str(Path(store).resolve()), resolved_device(device), threads, timeout, keep, tuple(trust))
     return Session(planned, opened, settings, fail_fast=fail_fast, display=display or Silent()).run(workers)
@@ -96,7 +97,11 @@ def find_trial(store: Store, prefix: str) -> Any:
     found = [stored for folder in folders if (stored := store.read(folder)) is not None]
     ids = sorted({stored.trial.trial_id for stored in found})
     if not ids:
-        raise InputError(f"no stored trial starts with {prefix!r}", file=store.root, expected="see the ids in the report or `harness store check`")
+        raise InputError(
+            f"no stored trial starts with {prefix!r}", file=store.root, expected="see the ids in the report or `harness store check`"
+        )
     if len(ids) > 1:
-        raise InputError(f"{len(ids)} trials start with {prefix!r}", file=store.root, expected=f"for example {ids[0][:12]} or {ids[1][:12]}")
+        raise InputError(
+            f"{len(ids)} trials start with {prefix!r}", file=store.root, expected=f"for example {ids[0][:12]} or {ids[1][:12]}"
+        )
     return max(found, key=lambda stored: stored.started)

@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +54,24 @@ def local_path(text: str, root: str | None, base: Path) -> Path:
     return Path(os.path.normpath(base / path.expanduser()))
 
 
-def read_file(path: Path) -> RawRows:
-    """The rows of one local file, by its ending; kept in memory while the file stays as it is."""
+def read_file(path: Path, columns: Sequence[str] | None = None) -> RawRows:
+    """The rows of one local file, by its ending; kept in memory while the file stays as it is.
+
+    columns : names for a CSV or TSV file without a header.
+    """
     try:
         state = path.stat()
     except OSError as error:
         raise InputError(
             f"cannot be read: {error.strerror}", file=path, expected="put the data there, or set the variable its path is made of"
         ) from None
-    return _read(path, state.st_mtime_ns, state.st_size)
+    return _read(path, tuple(columns) if columns else None, state.st_mtime_ns, state.st_size)
 
 
 @functools.lru_cache(maxsize=16)
-def _read(path: Path, _modified: int, _size: int) -> RawRows:
-    readers = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
+def _read(path: Path, columns: tuple[str, ...] | None, _modified: int, _size: int) -> RawRows:
+    table = functools.partial(_csv, columns=columns)
+    readers: dict[str, Callable[[Path], RawRows]] = {".jsonl": _jsonl, ".json": _json, ".csv": table, ".tsv": table, ".parquet": _parquet}
     if path.suffix not in readers:
         raise InputError(f"ending {path.suffix!r} is not known", file=path, expected=f"one of {', '.join(readers)}")
     rows = readers[path.suffix](path)
@@ -112,14 +116,14 @@ def _json(path: Path) -> RawRows:
     return value
 
 
-def _csv(path: Path) -> RawRows:
+def _csv(path: Path, columns: tuple[str, ...] | None) -> RawRows:
     with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(_decoded(file, path), delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+        reader = csv.DictReader(_decoded(file, path), columns, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
         try:
             rows = list(reader)
         except csv.Error as error:
             raise InputError(f"is no CSV: {error}", file=path, line=reader.line_num) from None
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(rows, start=1 if columns else 2):
         if None in row or None in row.values():
             raise InputError("has another number of cells than the header", file=path, line=number)
     return rows

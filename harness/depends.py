@@ -34,8 +34,16 @@ def versions() -> dict[str, str | None]:
 class Depends:
     """Facts that many trials share, gathered once; `run_key(trial)` and, by run_key, what went into it."""
 
-    def __init__(self, *, device: str, threads: int) -> None:
-        self.common = {"device": device.split(":")[0], "threads": threads, "numerics": NUMERICS, "scorer": SCORER, "versions": versions(), "stack": 1}
+    def __init__(self, *, device: str, threads: int, fetch: bool = True) -> None:
+        self.fetch = fetch  # whether hub files that are not here yet may be downloaded
+        self.common = {
+            "device": device.split(":")[0],
+            "threads": threads,
+            "numerics": NUMERICS,
+            "scorer": SCORER,
+            "versions": versions(),
+            "stack": 1,
+        }
         self.by_key: dict[str, dict[str, Any]] = {}
         self._backbones: dict[str, BackboneInfo] = {}
         self._rows: dict[str, str] = {}
@@ -43,7 +51,7 @@ class Depends:
     def backbone(self, spec: Mapping[str, Any]) -> BackboneInfo:
         key = canonical(spec)
         if key not in self._backbones:
-            self._backbones[key] = describe(spec)
+            self._backbones[key] = describe(spec, fetch=self.fetch)
         return self._backbones[key]
 
     def rows(self, task: Task) -> str:
@@ -94,8 +102,6 @@ def _package_digest(module: str) -> str:
 
     folder = Path(inspect.getfile(sys.modules[module])).parent
     return digest([[str(file.relative_to(folder)), digest_file(file)] for file in sorted(folder.rglob("*.py"))])
-
-
 
 
 def _remembered() -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import json
 import logging
 import time
 import traceback
@@ -15,14 +17,15 @@ import pandas as pd
 import torch
 
 from harness import catalog
-from harness.costs import Costs, Meter
+from harness.costs import Costs
 from harness.errors import DivergedError, InputError, UnsupportedError
+from harness.identity import canonical
 from harness.method import Method, Predictor
 from harness.metrics import score, values
 from harness.outcome import Outcome, records_of
-from harness.training import Budget, OutOfTime, Run
 from harness.seeds import Streams
 from harness.task import Shots, Task, TaskData, draw
+from harness.training import Budget, OutOfTime, Run
 from harness.trial import Trial
 
 if TYPE_CHECKING:
@@ -32,7 +35,13 @@ Notify = Callable[[int, int | None, float], None]
 
 
 def task_of(trial: Trial) -> Task:
-    task: Task = catalog.load("task", trial.task)(**trial.task_config)
+    """The trial's task; procedural rows are made once a process."""
+    return _task(trial.task, canonical(trial.task_config))
+
+
+@functools.lru_cache(maxsize=32)
+def _task(name: str, config: str) -> Task:
+    task: Task = catalog.load("task", name)(**json.loads(config))
     return task
 
 
@@ -67,7 +76,9 @@ def run_of(trial: Trial, streams: Streams, device: torch.device, notify: Notify 
     )
 
 
-def run_trial(trial: Trial, *, device: str = "cpu", timeout: float | None = None, notify: Notify | None = None, trust: tuple[str, ...] = ()) -> Outcome:
+def run_trial(
+    trial: Trial, *, device: str = "cpu", timeout: float | None = None, notify: Notify | None = None, trust: tuple[str, ...] = ()
+) -> Outcome:
     """Run `trial`. Whatever the method does wrong becomes a status with a reason; bad input is raised as InputError."""
     deadline = time.monotonic() + timeout if timeout else None
     log = io.StringIO()

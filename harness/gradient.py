@@ -59,7 +59,9 @@ class GradientMethod(Method):
     batch_size: int = setting(8, at_least=1)
     weight_decay: float = setting(0.0, at_least=0)
     warmup: float = setting(0.06, at_least=0, below=1, help="share of the steps with a rising learning rate")
-    readout: str = setting("auto", one_of=("auto", "verbalizer", "head"), help="auto: the first of the method's readouts that the backbone offers")
+    readout: str = setting(
+        "auto", one_of=("auto", "verbalizer", "head"), help="auto: the first of the method's readouts that the backbone offers"
+    )
     head_rate: float = setting(1e-2, above=0, help="learning rate of a new head")
 
     def attach(self, backbone: Backbone, data: TaskData, run: Run) -> Attached:
@@ -182,7 +184,13 @@ class Adapted(Predictor):
             return dev_score(self, data)
 
         run.fit(
-            loss, groups, data.train, batch_size=method.batch_size, steps=method.steps, warmup=method.warmup, evaluate=evaluate if data.dev else None
+            loss,
+            groups,
+            data.train,
+            batch_size=method.batch_size,
+            steps=method.steps,
+            warmup=method.warmup,
+            evaluate=evaluate if data.dev else None,
         )
         self.attached.backbone.model.eval()
 

@@ -67,7 +67,9 @@ class Method(Configurable):
     def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
         raise NotImplementedError
 
-    def restore(self, backbone: Backbone, data: TaskData, run: Run, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Predictor:
+    def restore(
+        self, backbone: Backbone, data: TaskData, run: Run, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]
+    ) -> Predictor:
         """The predictor that `state` described; `data` holds the task, its rows only where the method needs them."""
         raise NotImplementedError
 

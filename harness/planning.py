@@ -14,12 +14,12 @@ from harness.depends import Depends
 from harness.errors import InputError
 from harness.identity import canonical
 from harness.method import Method
-from harness.training import Budget
 from harness.seeds import Streams
 from harness.settings import merged
 from harness.store import Store
 from harness.suite import MethodSpec, Suite, TaskSpec
 from harness.task import Shots, Task
+from harness.training import Budget
 from harness.trial import Trial, backbone_name
 
 
@@ -80,9 +80,12 @@ class Plan:
         }
 
 
-def plan(suite: Suite, *, device: str = "cpu", threads: int = 1, only: str | None = None) -> Plan:
-    """Expand a suite. Raises InputError for anything wrong in it, before a single trial has run."""
-    depends = Depends(device=device, threads=threads)
+def plan(suite: Suite, *, device: str = "cpu", threads: int = 1, only: str | None = None, fetch: bool = True) -> Plan:
+    """Expand a suite. Raises InputError for anything wrong in it, before a single trial has run.
+
+    fetch : whether a hub backbone that is not here yet may be downloaded; without it, its trials have no run_key of their own.
+    """
+    depends = Depends(device=device, threads=threads, fetch=fetch)
     Budget.parse(suite.budget)
     variants = [(spec, label, config) for spec in suite.methods for label, config in spec.variants()]
     _check_labels([label for _, label, _ in variants])
@@ -107,7 +110,10 @@ def _check_labels(labels: Sequence[str]) -> None:
 def _matches(cell: Cell, pattern: str) -> bool:
     from fnmatch import fnmatch
 
-    return any(fnmatch(text, pattern) for text in (cell.arm, cell.trial.task, cell.trial.method, f"{cell.arm}/{cell.trial.task}", cell.trial.trial_id))
+    return any(
+        fnmatch(text, pattern)
+        for text in (cell.arm, cell.trial.task, cell.trial.method, f"{cell.arm}/{cell.trial.task}", cell.trial.trial_id)
+    )
 
 
 def _task(spec: TaskSpec) -> Task:
@@ -119,7 +125,9 @@ def _templates(suite: Suite, spec: TaskSpec, task: Task) -> list[str | None]:
     if not task.templates:
         return [None]
     names = list(task.templates)
-    wanted = spec.templates or (suite.templates if isinstance(suite.templates, list) else names[:1] if suite.templates == "first" else names)
+    wanted = spec.templates or (
+        suite.templates if isinstance(suite.templates, list) else names[:1] if suite.templates == "first" else names
+    )
     if not spec.templates and isinstance(suite.templates, list):
         wanted = [name for name in wanted if name in names] or names[:1]  # a suite's list names templates that some of its tasks have
     for name in wanted:
@@ -153,7 +161,9 @@ class _Point:
         cells = []
         for number in self.suite.seeds.numbers:
             trial = self.trial(method, number)
-            cell = Cell(self._arm(), self._block(), self.suite.family or self._family(), number, trial, unsupported=reason, tags=self._tags())
+            cell = Cell(
+                self._arm(), self._block(), self.suite.family or self._family(), number, trial, unsupported=reason, tags=self._tags()
+            )
             if reason is None:
                 tries = self.tries(method, number, depends)
                 cell = replace(cell, run_key=depends.run_key(trial, self.task, method_class), tries=tries)
@@ -204,7 +214,12 @@ class _Point:
         return " / ".join(parts[arm] for arm in self.suite.arms)
 
     def _block(self) -> str:
-        every = {"task": self._task_label(), "backbone": backbone_name(self.backbone), "template": self.template or "-", "method": self.label}
+        every = {
+            "task": self._task_label(),
+            "backbone": backbone_name(self.backbone),
+            "template": self.template or "-",
+            "method": self.label,
+        }
         shown = {key: value for key, value in every.items() if key not in self.suite.arms}
         return canonical({**shown, "shots": self.shots})
 

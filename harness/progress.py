@@ -80,7 +80,10 @@ class LiveTable(Lines):
 
     def _table(self) -> Table:
         failed = sum(count for status, count in self.statuses.items() if status != "ok")
-        table = Table(title=f"{self.finished} of {self.total} done, {failed} failed, {clock(time.monotonic() - self.start)}, ETA {self.eta()}", title_justify="left")
+        table = Table(
+            title=f"{self.finished} of {self.total} done, {failed} failed, {clock(time.monotonic() - self.start)}, ETA {self.eta()}",
+            title_justify="left",
+        )
         table.add_column("running", overflow="fold")
         table.add_column("step, loss", justify="right")
         for job, step in list(self.running.values())[:SHOWN_RUNNING]:

@@ -48,7 +48,9 @@ def _register(kind: str, name: str, **declared: Any) -> Callable[[Registered], R
     def tag(target: Registered) -> Registered:
         old = _registered.get((kind, name))
         if old is not None and (old.__module__, old.__qualname__) != (target.__module__, target.__qualname__):
-            raise InputError(f"{kind} {name!r} is registered twice: {old.__module__}.{old.__qualname__} and {target.__module__}.{target.__qualname__}")
+            raise InputError(
+                f"{kind} {name!r} is registered twice: {old.__module__}.{old.__qualname__} and {target.__module__}.{target.__qualname__}"
+            )
         target.entry = Entry(kind, name, **declared)  # type: ignore[attr-defined]
         _registered[kind, name] = target
         return target

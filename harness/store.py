@@ -71,7 +71,9 @@ class Store:
         except (json.JSONDecodeError, KeyError, TypeError):
             raise InputError("is damaged", file=marker, expected=f'it should hold {{"format": {FORMAT}}}') from None
         if number > FORMAT:
-            raise InputError(f"store format {number} is newer than this version reads ({FORMAT})", file=self.root, expected="update the harness")
+            raise InputError(
+                f"store format {number} is newer than this version reads ({FORMAT})", file=self.root, expected="update the harness"
+            )
 
     def _create(self, marker: Path) -> None:
         try:
@@ -132,7 +134,9 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(folder, target)
 
-    def write(self, trial: Trial, run_key: str, depends_on: Mapping[str, Any], started: str, outcome: Outcome, *, keep: str = "small") -> Path:
+    def write(
+        self, trial: Trial, run_key: str, depends_on: Mapping[str, Any], started: str, outcome: Outcome, *, keep: str = "small"
+    ) -> Path:
         """Store an outcome; a folder already there (a failed try, say) is replaced. Returns the folder."""
         target = self.folder(trial.trial_id, run_key)
         target.parent.mkdir(parents=True, exist_ok=True)

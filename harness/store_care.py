@@ -71,7 +71,9 @@ def invalidate(store: Store, pattern: str) -> int:
     removed = 0
     for folder in list(store.folders()):
         stored = store.read(folder)
-        names = (stored.trial.method, stored.trial.task, f"{stored.trial.method}/{stored.trial.task}", stored.trial.trial_id) if stored else ()
+        names = (
+            (stored.trial.method, stored.trial.task, f"{stored.trial.method}/{stored.trial.task}", stored.trial.trial_id) if stored else ()
+        )
         if any(fnmatch(name, pattern) for name in names):
             shutil.rmtree(folder)
             _drop_empty(folder.parent, store.root)

@@ -110,7 +110,9 @@ class _View:
             "dev_score": result["dev_score"],
             "scores": canonical(scores),
             "n_test": facts.get("n_test"),
-            "data_digest": digest([facts.get("rows", {}).get("train"), facts.get("rows", {}).get("dev"), trial.seeds.get("demos")]) if ok else None,
+            "data_digest": digest([facts.get("rows", {}).get("train"), facts.get("rows", {}).get("dev"), trial.seeds.get("demos")])
+            if ok
+            else None,
             "truncated": costs["truncated_examples"],
             "shared_cost": costs["shared"],
             "device": stored.depends_on.get("device"),
@@ -121,7 +123,11 @@ class _View:
 
     def results(self, suites: Sequence[Mapping[str, Any]]) -> Results:
         frame = pd.DataFrame(self.rows, columns=list(TRIAL_COLUMNS))
-        curves = pd.concat(self.curves, ignore_index=True) if self.curves else pd.DataFrame(columns=["trial_id", "step", "loss", "dev_score", "seconds"])
+        curves = (
+            pd.concat(self.curves, ignore_index=True)
+            if self.curves
+            else pd.DataFrame(columns=["trial_id", "step", "loss", "dev_score", "seconds"])
+        )
         provenance = {"suites": [dict(suite) for suite in suites], "store_format": 1}
         return Results(frame, self._scores(frame), curves[["trial_id", "step", "loss", "dev_score", "seconds"]], provenance, self._records)
 
@@ -211,4 +217,3 @@ def _joined(ours: Results, theirs: Results) -> Results:
     clash = set(ours.scores) & set(theirs.scores)
     scores = {**{f"{task} (imported)" if task in clash else task: s for task, s in theirs.scores.items()}, **ours.scores}
     return Results(trials, scores, ours.curves, {**theirs.provenance, **ours.provenance}, ours.record_loader)
-

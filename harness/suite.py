@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from harness import safe_yaml
+from harness.backbones.describe import from_text
 from harness.errors import InputError
 from harness.seeds import STREAMS
 from harness.settings import merged
@@ -26,6 +27,11 @@ class Strict(BaseModel):
 
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
+
+
+def _backbone(value: Any) -> Any:
+    """A backbone in one word is a registered name, a hub id (org/name) or a folder (./there)."""
+    return from_text(value) if isinstance(value, str) else value
 
 
 class MethodSpec(Strict):
@@ -84,7 +90,7 @@ class Suite(Strict):
     suite: Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$")]
     question: str
     arms: list[Literal["method", "backbone", "template", "selection"]] = ["method"]
-    backbones: Annotated[list[Annotated[dict[str, Any], BeforeValidator(_named)]], BeforeValidator(_as_list), Field(min_length=1)]
+    backbones: Annotated[list[Annotated[dict[str, Any], BeforeValidator(_backbone)]], BeforeValidator(_as_list), Field(min_length=1)]
     methods: Annotated[list[Annotated[MethodSpec, BeforeValidator(_named)]], BeforeValidator(_as_list), Field(min_length=1)]
     tasks: Annotated[list[Annotated[TaskSpec, BeforeValidator(_named)]], BeforeValidator(_as_list), Field(min_length=1)]
     templates: Literal["first", "all"] | list[str] = "first"
@@ -157,7 +163,9 @@ def _under_protocol(data: dict[str, Any], file: Path) -> dict[str, Any]:
     frozen = get(data["protocol"])
     for key, value in frozen.items():
         if key in data and data[key] != value:
-            raise InputError(f"{data[key]!r} overrides protocol {data['protocol']}", file=file, key=key, expected=f"it freezes {key} to {value!r}")
+            raise InputError(
+                f"{data[key]!r} overrides protocol {data['protocol']}", file=file, key=key, expected=f"it freezes {key} to {value!r}"
+            )
     return {**data, **frozen}
 
 

@@ -100,7 +100,9 @@ class Task(Configurable):
     @property
     def identity(self) -> dict[str, Any]:
         """What a run's answer depends on here beside the rows: templates, labels, metrics, stops."""
-        templates = {name: [t.text, dict(t.answers) if isinstance(t.answers, Mapping) else t.answers, t.target] for name, t in self.templates.items()}
+        templates = {
+            name: [t.text, dict(t.answers) if isinstance(t.answers, Mapping) else t.answers, t.target] for name, t in self.templates.items()
+        }
         return {
             "name": self.name,
             "version": self.version,
@@ -212,7 +214,9 @@ class _Stock:
     def _first(self, label: Any, number: int, what: str, task: str) -> list[Row]:
         have = self.by_class.get(label, [])
         if len(have) < number:
-            raise InputError(f"{what} asks for {number} rows of class {label} but {len(have)} are left", key=task, expected="ask for fewer shots")
+            raise InputError(
+                f"{what} asks for {number} rows of class {label} but {len(have)} are left", key=task, expected="ask for fewer shots"
+            )
         return have[:number]
 
 
@@ -228,7 +232,9 @@ def draw(task: Task, rng: np.random.Generator, *, train: Shots, dev: Shots, test
     pool = [row for row in task.pool() if row.content not in in_test]
     dropped = len(task.pool()) - len(pool)
     if isinstance(task, GeneratedTask) and dropped:
-        raise InputError(f"{dropped} pool rows also stand in test", key=task.name, expected="a generated task's splits must be disjoint by content")
+        raise InputError(
+            f"{dropped} pool rows also stand in test", key=task.name, expected="a generated task's splits must be disjoint by content"
+        )
     pool = [pool[i] for i in rng.permutation(len(pool))]
     classes = list(range(len(task.labels))) if task.kind == "classification" else []
     stock = _Stock(pool)

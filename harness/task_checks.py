@@ -27,13 +27,13 @@ def check_rendering(task: Task, splits: Mapping[str, Sequence[Row]], gold_column
             if task.kind == "classification" and gives_away(rendered, checked):
                 raise InputError(
                     "the text before the answer always holds the gold answer and no other: the template leaks the label",
-                    key=f"{task.name}: templates.{name}",
+                    key=f"templates.{name}",
                     expected="take it out of the text or the fields",
                 )
 
 
 def _rendered(task: Task, name: str, template: Template, row: Row, gold_columns: Set[str]) -> Rendered:
-    key = f"{task.name}: templates.{name}"
+    key = f"templates.{name}"
     try:
         rendered = template.render(row.inputs, task.labels if task.kind == "classification" else ())
     except InputError as error:

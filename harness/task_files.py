@@ -27,6 +27,7 @@ class FileTask(Task):
 
     spec: ClassVar[TaskSpec]
     file: ClassVar[Path]
+    marks: ClassVar[Marks]
     positive: ClassVar[str | None] = None
     answer_score: ClassVar[str] = "joint"  # how a label of several tokens is scored: joint, mean or first
     prefix: ClassVar[str] = ""
@@ -40,7 +41,8 @@ class FileTask(Task):
                 found = splits(self.spec, self.file.parent)
                 check_rendering(self, found, columns_of(self.spec.target))
             except InputError as error:
-                raise error if error.file else error.located(file=self.file, key=error.key or self.name) from None
+                line = None if error.file or not error.key else self.marks.line(tuple(error.key.split(".")))
+                raise error.located(file=self.file, line=line, key=self.name) from None
             cls._rows = found
         return cls._rows
 
@@ -82,6 +84,7 @@ def task_class(spec: TaskSpec, marks: Marks, path: Path) -> type[FileTask]:
         "__module__": __name__,
         "spec": spec,
         "file": path,
+        "marks": marks,
         "entry": Entry("task", spec.task, paper=spec.paper, tags=tuple(spec.tags)),
         "version": spec.version,
         "kind": spec.kind,

@@ -187,7 +187,7 @@ def raw_split(spec: TaskSpec, split: str, base: Path) -> RawRows:
     files = source.files or {}
     if split not in files:
         raise unknown_name("split", split, files).located(key=f"{spec.task}: splits")
-    return read_file(local_path(files[split], source.root, base))
+    return read_file(local_path(files[split], source.root, base), source.columns)
 
 
 def source_files(spec: TaskSpec, base: Path) -> list[Path]:

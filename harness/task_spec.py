@@ -36,11 +36,14 @@ class SourceSpec(_Spec):
     revision: str | None = None
     files: dict[str, str] | None = None
     root: str | None = None
+    columns: list[str] | None = None  # names for CSV and TSV files that have no header
 
     @model_validator(mode="after")
     def one_kind(self) -> SourceSpec:
         if (self.hub is None) == (self.files is None):
             raise ValueError("name either hub: ID or files: {SPLIT: PATH}")
+        if self.columns and not all(path.endswith((".csv", ".tsv")) for path in (self.files or {"": ""}).values()):
+            raise ValueError("columns belong to CSV and TSV files without a header")
         if self.files is not None and (self.config or self.revision):
             raise ValueError("config and revision belong to hub")
         return self
@@ -158,13 +161,13 @@ def readable(error: ValidationError, data: Mapping[str, Any], marks: Marks) -> I
     return marks.error(path, f"{shown} does not fit", expected=fault["msg"].replace("Input", "it").replace("valid ", ""))
 
 
-def _path(location: tuple[int | str, ...], data: Any) -> tuple[Any, ...]:
+def _path(location: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
     """pydantic's location without the names it adds for the members of a union (and with a missing last key kept)."""
     path: list[Any] = []
     place: Any = data
     for position, part in enumerate(location):
         last = position == len(location) - 1
-        if (isinstance(place, Mapping) and part in place) or (isinstance(place, list) and isinstance(part, int) and part < len(place)):
+        if (isinstance(place, Mapping) and part in place) or (isinstance(place, list) and not isinstance(part, str) and part < len(place)):
             place = place[part]
         elif not (last and isinstance(place, Mapping)) or str(part).startswith(("list[", "dict[", "str")):
             continue

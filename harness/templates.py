@@ -42,7 +42,9 @@ def render(text: str, fields: Mapping[str, Any]) -> str:
     try:
         result = _compiled(text).render(**fields)
     except jinja2.UndefinedError as error:
-        raise InputError(f"template {text!r}: {error.message}", key="template", expected=f"fields are {', '.join(sorted(fields))}") from None
+        raise InputError(
+            f"template {text!r}: {error.message}", key="template", expected=f"fields are {', '.join(sorted(fields))}"
+        ) from None
     except jinja2.TemplateError as error:
         raise InputError(f"template {text!r}: {error}", key="template") from None
     if len(result) > LARGEST_TEXT:
@@ -103,7 +105,9 @@ class Template:
         if isinstance(self.answers, Mapping):
             missing = [label for label in labels if label not in self.answers]
             if missing:
-                raise InputError(f"label {missing[0]!r} is not in the verbalizer", key="answers", expected=f"it has {', '.join(self.answers)}")
+                raise InputError(
+                    f"label {missing[0]!r} is not in the verbalizer", key="answers", expected=f"it has {', '.join(self.answers)}"
+                )
             return tuple(self.answers[label] for label in labels)
         if isinstance(self.answers, str):
             return tuple(part.strip() for part in render(self.answers, inputs).split("|||"))

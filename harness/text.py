@@ -64,16 +64,28 @@ def in_batches(items: Sequence[Any], score: Callable[[list[Any]], torch.Tensor],
     with torch.no_grad():
         parts = [score(list(items[i : i + size])).double().cpu().numpy() for i in range(0, len(items), size)]
     width = max((part.shape[1] for part in parts), default=0)
-    return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-np.inf) for part in parts]) if parts else np.zeros((0, 0))
+    return (
+        np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-np.inf) for part in parts])
+        if parts
+        else np.zeros((0, 0))
+    )
 
 
-def label_predictions(examples: Sequence[Example], scores: np.ndarray, rendered: Sequence[Rendered] | None = None, shared: str = "") -> Predictions:
+def label_predictions(
+    examples: Sequence[Example], scores: np.ndarray, rendered: Sequence[Rendered] | None = None, shared: str = ""
+) -> Predictions:
     prompts = tuple(prompt_of(item) for item in rendered) if rendered is not None else None
     return Predictions(tuple(e.id for e in examples), scores=scores, prompts=prompts, shared_prompt=shared)
 
 
 def generate_answers(
-    backbone: Backbone, task: Task, template: Template, examples: Sequence[Example], *, injection: Callable[[Sequence[Example]], Any] | None = None, prefix: str = ""
+    backbone: Backbone,
+    task: Task,
+    template: Template,
+    examples: Sequence[Example],
+    *,
+    injection: Callable[[Sequence[Example]], Any] | None = None,
+    prefix: str = "",
 ) -> Predictions:
     """Greedy answers with the task's declared stops, length and answer filter."""
     rendered = render_all(task, template, examples)

@@ -149,7 +149,9 @@ class Run:
                 break
             self.check_time()
             for group, rate in zip(engine.param_groups, rates):
-                group["lr"] = rate * _factor(schedule, done + (1 / steps if schedule != "constant" and warmup and done < warmup else 0.0), warmup)
+                group["lr"] = rate * _factor(
+                    schedule, done + (1 / steps if schedule != "constant" and warmup and done < warmup else 0.0), warmup
+                )
             step = Step(number, batch, self, engine, clip)
             yield step
             self.steps_done += 1

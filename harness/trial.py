@@ -58,6 +58,7 @@ class Trial:
 
 
 def backbone_name(spec: Mapping[str, Any]) -> str:
-    """The name people use: registered name, hub id, or a folder's last part; with its revision where one is pinned."""
-    name = str(spec.get("name") or spec.get("hub") or str(spec.get("folder", "")).rstrip("/").rsplit("/", 1)[-1])
-    return f"{name}@{spec['revision']}" if spec.get("revision") else name
+    """The name people use: registered name, hub id, or a folder's last part; with revision or control where there is one."""
+    name = str(spec.get("name") or spec.get("hub") or spec.get("package") or str(spec.get("folder", "")).rstrip("/").rsplit("/", 1)[-1])
+    name = f"{name}@{spec['revision']}" if spec.get("revision") else name
+    return f"{name} (untrained)" if spec.get("untrained") is not None else name

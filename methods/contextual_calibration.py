@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from harness.methods.in_context import InContext, InContextPredictor
 from scipy.special import log_softmax, logsumexp
 
-from harness.methods.in_context import InContext, InContextPredictor
 from harness.predictions import Predictions
 from harness.registry import method
 from harness.settings import setting
@@ -53,7 +53,9 @@ class CalibratedPredictor(InContextPredictor):
     def predict(self, examples: Sequence[Example]) -> Predictions:
         plain = super().predict(examples)
         assert plain.scores is not None
-        return Predictions(plain.ids, scores=log_softmax(plain.scores, axis=1) - self.bias, prompts=plain.prompts, shared_prompt=plain.shared_prompt)
+        return Predictions(
+            plain.ids, scores=log_softmax(plain.scores, axis=1) - self.bias, prompts=plain.prompts, shared_prompt=plain.shared_prompt
+        )
 
 
 def blanked(inputs: Mapping[str, Any], text: str) -> dict[str, Any]:

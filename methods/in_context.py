@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-
 from harness.backbones.scoring import shared_prefix_scores
 from harness.demonstrations import choose, demonstration_text, nearest
+
 from harness.method import Method, Predictor
 from harness.predictions import Predictions
 from harness.registry import method
@@ -98,7 +98,10 @@ class InContextPredictor(Predictor):
         chosen = nearest(self.pool, self._features(examples), self.vectors, number)
         prefixes = [self.text(rows) for rows in chosen]
         if self.task.kind == "generation":
-            parts = [generate_answers(self.backbone, self.task, self.template, [example], prefix=prefix) for example, prefix in zip(examples, prefixes)]
+            parts = [
+                generate_answers(self.backbone, self.task, self.template, [example], prefix=prefix)
+                for example, prefix in zip(examples, prefixes)
+            ]
             return _concatenated(parts)
         rendered = [with_prefix(prefix, item) for prefix, item in zip(prefixes, render_all(self.task, self.template, examples))]
         return label_predictions(examples, self._plain_scores(rendered), rendered)

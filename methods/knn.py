@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from harness.methods.linear_probe import frozen_features
 
 from harness.method import Method, Predictor
-from harness.methods.linear_probe import frozen_features
 from harness.predictions import Predictions
 from harness.registry import method
 from harness.settings import choice, setting

@@ -43,7 +43,9 @@ class Optimiser:
     def __init__(self, model: torch.nn.Module, schedule: Schedule) -> None:
         inner, outer = [], []
         for name, parameter in model.named_parameters():
-            matrix = parameter.ndim == 2 and not any(part in name for part in ("embed", "shared", "lm_head", "decoder.weight", "relative_attention_bias"))
+            matrix = parameter.ndim == 2 and not any(
+                part in name for part in ("embed", "shared", "lm_head", "decoder.weight", "relative_attention_bias")
+            )
             (inner if matrix else outer).append(parameter)
         self.schedule = schedule
         self.parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(outer, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.0)]
@@ -73,7 +75,7 @@ def say(message: str) -> None:
 
 def train(
     model: torch.nn.Module, loss_of: Loss, schedule: Schedule, out: Path, *,
-    probe: Probe | None = None, probe_every: int = 250, save_every: int = 500, checkpoints: Iterable[int] = (),
+    probe: Probe | None = None, probe_every: int = 250, save_every: int = 250, checkpoints: Iterable[int] = (),
     save: Callable[[Path], None] | None = None, log: Callable[[str], None] = say, stop_at: int | None = None,
 ) -> None:  # fmt: skip
     """Train to the end of the schedule (or to `stop_at`), going on from `out/state.pt` where there is one.
@@ -102,7 +104,7 @@ def train(
         optimiser.step(step)
         running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
         done = step + 1
-        if done % 50 == 0:
+        if done % 25 == 0:
             log(f"step {done} loss {running:.4f} seconds {spent + time.monotonic() - began:.0f}")
         if probe is not None and (done % probe_every == 0 or done == schedule.steps):
             log(f"step {done} probe " + json.dumps({name: round(value, 3) for name, value in probe().items()}))

@@ -1,6 +1,6 @@
 """Recipe of the shipped causal model: a small Llama trained on episodes, prompted tasks and plain text of the world.
 
-    python -m harness.methods.tiny_causal_lm --out DIR
+python -m harness.methods.tiny_causal_lm --out DIR
 """
 
 from __future__ import annotations
@@ -26,8 +26,15 @@ def build(width: int = 192, layers: int = 4, heads: int = 6, inner: int = 384) -
     return LlamaForCausalLM._from_config(config, attn_implementation="eager")  # the quickest on a CPU at these lengths
 
 
+SHORT_STEPS = 500
+
+
 def loss_of(model: LlamaForCausalLM, seed: int, step: int) -> torch.Tensor:
-    batch = pretraining.causal_batch(pretraining.episodes_and_text(0.2), seed, step, rows=40, length=128)
+    if step < SHORT_STEPS:
+        source = pretraining.episodes_and_text(0.3, partitions=episodes.SHORT, copied_share=0.4)
+    else:
+        source = pretraining.episodes_and_text(0.2, copied_share=0.1)
+    batch = pretraining.causal_batch(source, seed, step, rows=32, length=128)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = model.model(input_ids=torch.from_numpy(batch.ids), use_cache=False).last_hidden_state
         logits = model.lm_head(hidden.flatten(0, 1)[torch.from_numpy(batch.positions)])
@@ -44,7 +51,7 @@ def probe(model: LlamaForCausalLM) -> dict[str, float]:
         sampler = Sampler(np.random.default_rng([404, len(maker.__name__)]))
         right = total = 0
         for _ in range(24):
-            document = episodes.episode(sampler, items=12, partition=maker)
+            document = episodes.episode(sampler, partitions=((maker, 1.0),))
             tokens = pretraining.encode(document, sampler, labelled=True)
             answers = [i for i, weight in enumerate(tokens.weights) if weight == pretraining.ANSWER_WEIGHT][-4:]
             ids = [tokenizer.BOS, *tokens.ids]
@@ -63,5 +70,6 @@ def pretrain(out: Path, *, seed: int = 0, steps: int = 4000) -> None:
 
 if __name__ == "__main__":
     import sys
-    torch.set_num_threads(2)
+
+    torch.set_num_threads(1)
     pretrain(Path(sys.argv[1]), steps=int(sys.argv[2]))

@@ -139,7 +139,7 @@ def yaml_entry(sources: Sources, file: Path, problems: list[InputError]) -> Foun
         expected = "use a-z, 0-9 and single '-', '.' or '_' between them"
         problems.append(InputError(f"{kind} name {name!r} is no slug", file=file, line=kept["line"], key=kind, expected=expected))
         return None
-    doc = next((str(data[key]) for key in ("description", "question") if data.get(key)), "")
+    doc = next((str(data[key]) for key in ("summary", "description", "question") if data.get(key)), "")
     declared = {key: data[key] for key in ("paper", "tags", "needs") if data.get(key)}
     if isinstance(declared.get("tags"), str):
         declared["tags"] = (declared["tags"],)

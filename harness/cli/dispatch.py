@@ -106,6 +106,9 @@ def _call(name: str, target: Any, arguments: list[str]) -> int:
     try:
         code = typer.main.get_command(app).main(args=[name, *arguments], prog_name="harness", standalone_mode=False)
     except usage_error as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.ctx.get_help(), file=sys.stderr)  # type: ignore[attr-defined]
+            return 2
         raise InputError(_usage(error)) from None
     except typer.Abort:
         raise KeyboardInterrupt from None

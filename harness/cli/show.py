@@ -96,7 +96,7 @@ def _print(entry: Found) -> None:
     if entry.module is None:
         print()
         heading("file")
-        known = {"templates", entry.kind, "description", "question", "paper", "tags"}
+        known = {"templates", entry.kind, "summary", "description", "question", "paper", "tags"}
         rest = safe_yaml.dump({key: value for key, value in entry.attributes.items() if key not in known})
         print("\n".join(f"  {line}" for line in rest.splitlines()))
 

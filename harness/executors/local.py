@@ -47,7 +47,9 @@ class LocalExecutor:
         self.settings, self.size = settings, workers
         self._workers: list[_Worker] = []
 
-    def run(self, next_job: Callable[[], Job | None], started: Callable[[Job], None], stepped: Callable[[str, int, int | None, float], None]) -> Iterator[Done]:
+    def run(
+        self, next_job: Callable[[], Job | None], started: Callable[[Job], None], stepped: Callable[[str, int, int | None, float], None]
+    ) -> Iterator[Done]:
         """Yield every job's end as it comes. `next_job` gives None while nothing is ready; the run is over when nothing is running either."""
         if self.size == 0:
             while (job := next_job()) is not None:

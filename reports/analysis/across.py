@@ -134,7 +134,7 @@ def _pair(
     holm = adjust(raw, "holm").adjusted
     significant = holm <= options.alpha
     one_sided = [(p / 2 if s > 0 else 1 - p / 2, p / 2 if s < 0 else 1 - p / 2) for p, s in zip(raw, signs) if not math.isnan(p)]
-    at_least = tuple(partial_conjunction(side, alpha=options.alpha).k_hat for side in zip(*one_sided)) if one_sided else (0, 0)
+    at_least = tuple(partial_conjunction(side, alpha=options.alpha).count for side in zip(*one_sided)) if one_sided else (0, 0)
     return Pair(
         a=a,
         b=b,

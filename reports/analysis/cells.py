@@ -14,7 +14,7 @@ from ..statistics.components import variance_components
 from ..statistics.examples import clustered_mean
 from ..statistics.intervals import cell_mean, failure_rate, mean_interval, robust_line, t_interval
 from ..statistics.result import Floats, TestResult
-from .grid import FAILED, Grid, Table
+from .grid import FAILED, Grid, Table, common_tags
 from .model import Arm, Cell, Column, Cost, Run
 from .summaries import summary_interval
 
@@ -130,16 +130,13 @@ def _secondary(grid: Grid) -> tuple[dict[tuple[str, str], dict[str, Any]], dict[
 def describe_arms(grid: Grid) -> tuple[Arm, ...]:
     arms = []
     for name, rows in grid.trials.groupby("arm", sort=True):
-        tags: set[str] = set()
-        for value in rows["tags"]:
-            tags |= {str(tag) for tag in value} if isinstance(value, (tuple, list, np.ndarray)) else set()
         arms.append(
             Arm(
                 name=str(name),
                 method=_first(rows["method"]) or str(name),
                 configs=tuple(sorted(rows["config"].dropna().astype(str).unique())),
                 backbones=tuple(sorted(rows["backbone"].dropna().astype(str).unique())),
-                tags=tuple(sorted(tags)),
+                tags=common_tags(rows),
                 imported=bool(rows["imported"].fillna(False).astype(bool).any()),
                 sources=tuple(sorted(rows["source"].dropna().astype(str).unique())),
                 cost=_cost(rows),

@@ -168,10 +168,6 @@ def _column(key: str, rows: pd.DataFrame, read: Mapping[str, Examples]) -> Colum
         if len(values) > 1:
             raise InputError(f"{key}: {name} differs between trials ({', '.join(map(str, values[:3]))})", expected="one report compares one")
     found = read.get(str(first["task"]))
-    tags: set[str] = set()
-    for value in rows["tags"]:
-        if isinstance(value, (tuple, list, np.ndarray)):
-            tags |= {str(tag) for tag in value}
     higher = rows["higher_is_better"].dropna()
     return Column(
         key=key,
@@ -186,7 +182,7 @@ def _column(key: str, rows: pd.DataFrame, read: Mapping[str, Examples]) -> Colum
         n_examples=len(found.ids) if found else _whole(rows["n_test"].max()),
         templates=tuple(sorted(t for t in rows["template"].unique() if t)),
         clustered=bool(found and found.clusters),
-        tags=tuple(sorted(tags)),
+        tags=common_tags(rows),
         decomposable=bool(found and found.mean),
     )
 
@@ -235,6 +231,14 @@ def _values(ids: np.ndarray, of_seed: Sequence[Ints], found: Examples | None, fa
         if parts:
             table[position] = parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
     return table if np.isfinite(table).any() else None
+
+
+def common_tags(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Tags that all of these trials have: the task's own on a column, the method's own on an arm."""
+    common: set[str] | None = None
+    for value in set(rows["tags"].map(lambda v: tuple(v) if isinstance(v, (tuple, list, np.ndarray)) else ())):
+        common = {str(tag) for tag in value} if common is None else common & {str(tag) for tag in value}
+    return tuple(sorted(common or ()))
 
 
 def _mean(values: Floats) -> float:

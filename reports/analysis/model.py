@@ -375,6 +375,15 @@ class ClaimRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Places:
+    """Decimals that every output uses: two significant digits of the median standard error of the scores (columns, aggregate) or differences."""
+
+    columns: Mapping[str, int]
+    score: int
+    difference: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """One leaderboard: arms that are ranked together, and everything said about them."""
 
@@ -409,6 +418,7 @@ class Family:
     power: tuple[Power, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
+    places: Places
     imported: bool
 
 

@@ -5,40 +5,57 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.errors import InputError
 from harness.results import TRIAL_COLUMNS, Results
+
+from ..statistics.result import Floats
 
 NEEDED = ("trial_id", "arm", "task", "metric", "seed", "status", "score")
 # the same question as far as a reader can see: cells that agree in these but not in their block are shown as incomparable
 VISIBLE = ("arm", "task", "template", "backbone", "selection", "shots", "demonstrations")
 EXACT = (*VISIBLE, "block")
 Key = tuple[str, ...]
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class CellSide:
     """One side of a cell: one row per seed, those that gave a score, and those that failed (a NaN score is a failure with its reason)."""
 
-    rows: pd.DataFrame
-    ok: pd.DataFrame
-    failed: pd.DataFrame
+    rows: tuple[Row, ...]
+    ok: tuple[Row, ...]
+    failed: tuple[Row, ...]
 
     @property
     def supported(self) -> bool:
         return len(self.ok) + len(self.failed) > 0
 
+    @property
+    def scores(self) -> Floats:
+        return np.array([float(row["score"]) for row in self.ok])
+
+    def seeds(self, which: str = "rows") -> list[Any]:
+        """Seeds of the `rows`, of those that are `ok`, or of those that `failed`."""
+        return [row["seed"] for row in getattr(self, which)]
+
+    def with_seeds(self, seeds: Sequence[Any]) -> CellSide:
+        """The same side with the successful runs of these seeds, in their order."""
+        by_seed = {row["seed"]: row for row in self.ok}
+        return CellSide(self.rows, tuple(by_seed[seed] for seed in seeds), self.failed)
+
     def first(self, column: str) -> Any:
-        return self.rows[column].iloc[0]
+        return self.rows[0][column]
 
     def reasons(self) -> str:
         """Why runs failed, each reason once."""
-        texts = (f"{row.status}: {row.reason}" if as_text(row.reason) else str(row.status) for row in self.failed.itertuples())
+        texts = (f"{row['status']}: {row['reason']}" if as_text(row["reason"]) else str(row["status"]) for row in self.failed)
         return "; ".join(dict.fromkeys(texts))
 
 
@@ -68,40 +85,80 @@ def as_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def checked_trials(results: Results, side: str) -> pd.DataFrame:
-    """The trials of one side, each question and seed once; empty, incomplete and contradicting views are refused."""
+def checked_trials(results: Results, side: str) -> list[Row]:
+    """The trials of one side, each question and seed once, with the cell's key as `cell`; empty and contradicting views are refused."""
     frame = results.trials
     lacking = [column for column in NEEDED if column not in frame.columns]
     if lacking and len(frame):
-        raise InputError(f"results without {', '.join(lacking)}", key=side, expected="give a store or a file written by `harness store export`")
-    frame = frame.reindex(columns=list(TRIAL_COLUMNS)).astype(object)
-    frame = frame[frame["status"] != "missing"]
-    if frame.empty:
-        raise InputError("holds no finished trial", key=side, expected="run the suite first")
-    # one trial that two suites asked for is one result
-    frame = frame.sort_values("suite", key=lambda column: column.map(as_text), kind="stable")
-    listed = frame.groupby(["trial_id", "run_key"], sort=False, dropna=False)["suite"].transform(lambda suites: suites.map(as_text).nunique())
-    frame = frame[~(frame.duplicated(["trial_id", "run_key"]) & (listed > 1) & frame["run_key"].notna())]
-    frame = frame.assign(cell=[tuple(as_text(value) for value in row) for row in frame[list(EXACT)].itertuples(index=False, name=None)])
-    double = frame[frame.duplicated(["cell", "seed"], keep=False)]
-    if len(double):
-        row = double.iloc[0]
-        twins = double[(double["cell"] == row["cell"]) & (double["seed"] == row["seed"])]
         raise InputError(
-            f"{len(twins)} results for {row['arm']} on {row['task']}, seed {as_text(row['seed'])} ({len(double)} such rows in all)",
+            f"results without {', '.join(lacking)}", key=side, expected="give a store or a folder written by `harness store export`"
+        )
+    rows = [dict(row) for row in frame.reindex(columns=list(TRIAL_COLUMNS)).astype(object).to_dict("records")]
+    rows = [row for row in rows if row["status"] != "missing"]
+    if not rows:
+        raise InputError("holds no finished trial", key=side, expected="run the suite first")
+    rows.sort(key=lambda row: as_text(row["suite"]))
+    rows = _asked_once(rows)
+    for row in rows:
+        row["cell"] = tuple(as_text(row[column]) for column in EXACT)
+    for twins in _twins(rows):
+        if len({as_text(row["suite"]) for row in twins}) == len(twins):
+            # two suites use one name for different questions: their cells are told apart by suite
+            name = twins[0]["cell"]
+            for row in rows:
+                if row["cell"] == name:
+                    row["cell"] = (*name[:-1], f"{name[-1]} suite={as_text(row['suite'])}")
+    if double := _twins(rows):
+        first, number = double[0][0], sum(map(len, double))
+        raise InputError(
+            f"{len(double[0])} results for {first['arm']} on {first['task']}, seed {as_text(first['seed'])} ({number} such rows in all)",
             key=side, expected="keep one result per cell and seed, for instance in a store of its own for each version of the code",
         )  # fmt: skip
-    return frame
+    return rows
 
 
-def side_of(rows: pd.DataFrame) -> CellSide:
-    rows = rows.sort_values("seed", kind="stable")
-    rows = rows[rows["status"] != "unsupported"] if (rows["status"] != "unsupported").any() else rows
-    scored = pd.to_numeric(rows["score"], errors="coerce").map(math.isfinite)
-    answered = rows["status"] == "ok"
-    undefined = rows[answered & ~scored].assign(status="failed", reason="the score is NaN or missing")
-    failed = pd.concat([rows[~answered & (rows["status"] != "unsupported")], undefined]) if len(undefined) else rows[~answered & (rows["status"] != "unsupported")]
-    return CellSide(rows, rows[answered & scored], failed)
+def _asked_once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One trial that several suites asked for is one result: its first row stays."""
+    seen: dict[tuple[str, str], str] = {}
+    kept = []
+    for row in rows:
+        key, suite = (as_text(row["trial_id"]), as_text(row["run_key"])), as_text(row["suite"])
+        if seen.setdefault(key, suite) == suite or not key[1]:
+            kept.append(row)
+    return kept
+
+
+def _twins(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows that share a cell and a seed."""
+    groups: dict[tuple[Any, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["cell"], as_text(row["seed"])].append(row)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def side_of(rows: Sequence[Row]) -> CellSide:
+    """A cell's rows, sorted by seed, taken apart by how they ended."""
+    rows = sorted(
+        rows,
+        key=lambda row: (
+            not isinstance(row["seed"], (int, float)),
+            row["seed"] if isinstance(row["seed"], (int, float)) else as_text(row["seed"]),
+        ),
+    )
+    tried = [row for row in rows if row["status"] != "unsupported"]
+    ok, failed = [], []
+    for row in tried:
+        if row["status"] != "ok":
+            failed.append(row)
+        elif _is_number(row["score"]):
+            ok.append(row)
+        else:
+            failed.append({**row, "status": "failed", "reason": "the score is NaN or missing"})
+    return CellSide(tuple(tried or rows), tuple(ok), tuple(failed))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and math.isfinite(value)
 
 
 def join(baseline: Results, current: Results) -> tuple[list[Cell], list[Cell]]:
@@ -109,7 +166,7 @@ def join(baseline: Results, current: Results) -> tuple[list[Cell], list[Cell]]:
 
     Cells meet by arm and block. What is left on both sides meets by what is visible of it, as an incomparable cell with the difference named.
     """
-    sides = [_by_cell(checked_trials(results, name)) for results, name in ((baseline, "baseline"), (current, "current"))]
+    sides = [by_cell(checked_trials(results, name)) for results, name in ((baseline, "baseline"), (current, "current"))]
     old, new = sides
     cells = [Cell(key, old[key], new[key], mismatch(old[key], new[key])) for key in old if key in new]
     left, right = ({key: side for key, side in here.items() if key not in there} for here, there in ((old, new), (new, old)))
@@ -131,18 +188,20 @@ def join(baseline: Results, current: Results) -> tuple[list[Cell], list[Cell]]:
     return sorted(cells, key=lambda cell: cell.key), sorted(added, key=lambda cell: cell.key)
 
 
-def _by_cell(frame: pd.DataFrame) -> dict[Key, CellSide]:
-    found = {}
-    for key, rows in frame.groupby("cell", sort=False):
-        mixed = [column for column in ("metric", "task_version", "higher_is_better") if rows[column].map(as_text).nunique() > 1]
-        if mixed:
-            values = ", ".join(sorted(set(rows[mixed[0]].map(as_text))))
-            raise InputError(
-                f"{rows['arm'].iloc[0]} on {rows['task'].iloc[0]} mixes {mixed[0].replace('_', ' ')}s {values}",
-                expected="keep the results of each version in a store of its own",
-            )
-        found[key] = side_of(rows)
-    return found
+def by_cell(rows: Iterable[Row]) -> dict[Key, CellSide]:
+    """The sides of the cells, in order of appearance; a cell that mixes versions is refused."""
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["cell"]].append(row)
+    for key, members in groups.items():
+        for column in ("metric", "task_version", "higher_is_better"):
+            values = sorted({as_text(row[column]) for row in members})
+            if len(values) > 1:
+                raise InputError(
+                    f"{key[0]} on {key[1]} mixes {column.replace('_', ' ')}s {', '.join(values)}",
+                    expected="keep the results of each version in a store of its own",
+                )
+    return {key: side_of(members) for key, members in groups.items()}
 
 
 def _by_visible(cells: Iterable[Key]) -> dict[Key, list[Key]]:
@@ -170,15 +229,14 @@ def _difference(label: str, a: CellSide, b: CellSide, column: str) -> str | None
     return None if old == new else f"{label} {old or 'none'} became {new or 'none'}"
 
 
-def _config_difference(a: pd.DataFrame, b: pd.DataFrame) -> str | None:
+def _config_difference(a: Sequence[Row], b: Sequence[Row]) -> str | None:
     """Configurations are compared where the trial ids do not already say that the question is the same."""
-    if set(a["trial_id"]) & set(b["trial_id"]):
+    if {row["trial_id"] for row in a} & {row["trial_id"] for row in b}:
         return None
-    tuned = pd.to_numeric(pd.concat([a["tuning_trials"], b["tuning_trials"]]), errors="coerce").fillna(0) > 0
     # a tuned method's configuration is an outcome of the run
-    if tuned.any():
+    if any(_is_number(row["tuning_trials"]) and row["tuning_trials"] > 0 for row in (*a, *b)):
         return None
-    old, new = as_text(a["config"].iloc[0]), as_text(b["config"].iloc[0])
+    old, new = as_text(a[0]["config"]), as_text(b[0]["config"])
     return None if old == new else f"configuration changed: {_changed_settings(old, new)}"
 
 

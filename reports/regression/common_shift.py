@@ -100,7 +100,7 @@ def common_shift(cells: Sequence[Moved], *, alpha: float = 0.05) -> CommonShift:
         if len(parts) > 1:
             groups += [(f"{kind} {name}", part) for name, part in sorted(parts.items())]
     found = [_test(name, part) for name, part in groups]
-    adjusted = adjust([test.pvalue if test.pvalue is not None else np.nan for test in found]).adjusted if found else []
+    adjusted: Sequence[float] = adjust([test.pvalue if test.pvalue is not None else np.nan for test in found]).adjusted.tolist()
     tests = []
     for test, p in zip(found, adjusted):
         p_adjusted = None if np.isnan(p) else float(p)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from harness.errors import InputError, unknown_name
 from harness.results import Results
@@ -111,7 +111,9 @@ def _matches(cell: CellVerdict, globs: Sequence[str]) -> bool:
 
 
 def _draft(cell: Cell, label: str, old: Tables, new: Tables, margins: Margins, alpha: float, gating: Sequence[str]) -> _Draft:
-    named = {column: cell.name(column) for column in ("arm", "method", "task", "template", "backbone", "block", "metric", "task_version")}
+    named: dict[str, Any] = {
+        column: cell.name(column) for column in ("arm", "method", "task", "template", "backbone", "block", "metric", "task_version")
+    }
     verdict = CellVerdict(**named, label=label, verdict="inconclusive", reason="")
     verdict = replace(verdict, gating=_matches(verdict, gating))
     before, after = cell.baseline, cell.current
@@ -125,23 +127,24 @@ def _draft(cell: Cell, label: str, old: Tables, new: Tables, margins: Margins, a
     measured = measure(cell, old, new, alpha=alpha)
     if isinstance(measured, str):
         return _Draft(cell, replace(verdict, verdict="incomparable", reason=measured, mismatched=True))
-    scores = before.ok["score"].astype(float)
-    ceiling = pd.to_numeric(before.rows["ceiling"], errors="coerce").iloc[0]
+    scores, ceiling = before.scores, as_text(before.first("ceiling"))
     margin = margins.of(
         arm=verdict.arm, task=verdict.task, metric=verdict.metric, seed_sd=float(scores.std(ddof=1)) if len(scores) > 1 else None,
-        ceiling=None if np.isnan(ceiling) else float(ceiling),
+        ceiling=float(ceiling) if ceiling else None,
     )  # fmt: skip
     detectable = detectable_loss(measured.test, alpha=alpha) if measured.testable else None
-    return _Draft(cell, replace(verdict, test=measured.test, margin=margin, detectable=detectable, notes=measured.notes), measured)
+    old_mean, new_mean = measured.means
+    verdict = replace(verdict, baseline_mean=old_mean, current_mean=new_mean, test=measured.test, margin=margin, detectable=detectable)
+    return _Draft(cell, replace(verdict, notes=measured.notes), measured)
 
 
-def _counts(before: CellSide, after: CellSide) -> dict[str, float | int | None]:
-    was_ok, is_failed = set(before.ok["seed"]), set(after.failed["seed"])
-    means = [float(side.ok["score"].astype(float).mean()) if len(side.ok) else None for side in (before, after)]
+def _counts(before: CellSide, after: CellSide) -> dict[str, Any]:
+    means = [float(side.scores.mean()) if side.ok else None for side in (before, after)]
+    old, new = set(before.seeds()), set(after.seeds())
     return {
         "baseline_mean": means[0], "current_mean": means[1], "n_baseline": len(before.ok), "n_current": len(after.ok),
-        "failed_baseline": len(before.failed), "failed_current": len(after.failed), "newly_failed": len(was_ok & is_failed),
-        "seeds_absent": len(set(before.rows["seed"]) - set(after.rows["seed"])) if set(before.rows["seed"]) & set(after.rows["seed"]) else 0,
+        "failed_baseline": len(before.failed), "failed_current": len(after.failed), "newly_failed": len(set(before.seeds("ok")) & set(after.seeds("failed"))),
+        "seeds_absent": len(old - new) if old & new else 0,
     }  # fmt: skip
 
 
@@ -215,6 +218,7 @@ def _verdict(draft: _Draft, p_loss: float | None, p_gain: float | None, p_moved:
     measured, verdict = draft.measured, draft.verdict
     assert measured is not None and verdict.margin is not None
     test = measured.test
+    found: Verdict
     if measured.identical:
         found, reason = "equivalent", "every score is the same"
     elif not measured.testable:
@@ -237,7 +241,12 @@ def _with_failures(verdict: CellVerdict, cell: Cell) -> CellVerdict:
         reason = f"{counts[1]} runs fail ({counts[0]} before): {after.reasons()}"
         return replace(verdict, verdict="broken", reason=reason, notes=(*verdict.notes, f"the runs that succeed: {verdict.verdict}"))
     if shares[1] < shares[0] and verdict.verdict not in LOST | GONE:
-        return replace(verdict, verdict="fixed", reason=f"{counts[1]} runs fail ({counts[0]} before)", notes=(*verdict.notes, f"the runs that succeed: {verdict.verdict}"))
+        return replace(
+            verdict,
+            verdict="fixed",
+            reason=f"{counts[1]} runs fail ({counts[0]} before)",
+            notes=(*verdict.notes, f"the runs that succeed: {verdict.verdict}"),
+        )
     if shares[1]:
         return replace(verdict, notes=(*verdict.notes, f"{counts[1]} runs fail, as before; compared without them"))
     return verdict

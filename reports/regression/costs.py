@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from ..statistics.intervals import mean_interval
 from ..statistics.result import Floats
-from .cells import Cell
+from .cells import Cell, Row, as_text
 
 CostVerdict = Literal["dearer", "cheaper", "same", "unclear"]
 P_THRESHOLD = 0.002
@@ -77,7 +76,7 @@ def compare_costs(cells: Sequence[tuple[str, Cell]], rule: CostRule | None = Non
         if cell.baseline is None or cell.current is None or cell.mismatch is not None:
             continue
         sides = cell.baseline.ok, cell.current.ok
-        shared = any(bool((side["shared_cost"] == True).any()) for side in sides)  # noqa: E712 - an object column with None
+        shared = any(as_text(row["shared_cost"]) == "True" for side in sides for row in side)
         for cost in COSTS:
             before, now = (_positive(side, cost.column) for side in sides)
             if len(before) and len(now):
@@ -85,8 +84,8 @@ def compare_costs(cells: Sequence[tuple[str, Cell]], rule: CostRule | None = Non
     return tuple(changes)
 
 
-def _positive(rows: pd.DataFrame, column: str) -> Floats:
-    values = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=np.float64)
+def _positive(rows: Sequence[Row], column: str) -> Floats:
+    values = np.array([float(as_text(row[column]) or "nan") for row in rows])
     return np.asarray(values[np.isfinite(values) & (values > 0)])
 
 

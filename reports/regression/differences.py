@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from ..statistics.components import variance_components
@@ -17,7 +16,7 @@ from ..statistics.power import seeds_needed
 from ..statistics.resample import sign_flip_test
 from ..statistics.result import Floats, TestResult
 from ..statistics.t_tests import paired_t, t_test, welch_t
-from .cells import Cell, CellSide, as_text
+from .cells import Cell, CellSide, Row, as_text
 from .tables import ExampleTable, Tables
 
 POWER = 0.8
@@ -39,10 +38,12 @@ class Pairing:
 class Measured:
     """A cell's difference: `test` has p against "no loss" (alternative less) and the two-sided interval at 1 - 2 alpha.
 
-    testable : seeds vary on both sides, so that p enters the family.  identical : no example and no score differs
+    means : of the scores that were compared, as stored.  testable : seeds vary on both sides, so that p enters the family.
+    identical : no example and no score differs
     """
 
     test: TestResult
+    means: tuple[float, float]
     paired: bool
     testable: bool
     identical: bool
@@ -52,7 +53,7 @@ class Measured:
 
 def pair_seeds(baseline: CellSide, current: CellSide) -> Pairing:
     """Seeds are paired where both sides drew the same rows and demonstrations; two such seeds are enough to use those alone."""
-    old, new = (dict(zip(side.ok["seed"], side.ok["data_digest"].map(as_text))) for side in (baseline, current))
+    old, new = ({row["seed"]: as_text(row["data_digest"]) for row in side.ok} for side in (baseline, current))
     shared = [seed for seed in old if seed in new]
     alike = [seed for seed in shared if old[seed] == new[seed]]
     notes = []
@@ -72,27 +73,26 @@ def measure(cell: Cell, old: Tables, new: Tables, *, alpha: float) -> Measured |
     """The difference of a cell with scores on both sides; a text says why it cannot be compared."""
     assert cell.baseline is not None and cell.current is not None
     pairing = pair_seeds(cell.baseline, cell.current)
-    sides = [CellSide(side.rows, _seeds(side.ok, seeds), side.failed) for side, seeds in ((cell.baseline, pairing.baseline), (cell.current, pairing.current))]
+    sides = cell.baseline.with_seeds(pairing.baseline), cell.current.with_seeds(pairing.current)
     sign = -1.0 if as_text(cell.baseline.first("higher_is_better")) in ("False", "0") else 1.0
     about: dict[str, Any] = {"alternative": "less", "level": 1 - 2 * alpha}
     tables = old.of(sides[0]), new.of(sides[1])
     if tables[0] is None or tables[1] is None:
-        return _over_scores(sides[0].ok, sides[1].ok, pairing, sign, about)
+        return _over_scores(*sides, pairing, sign, about)
     shared = _shared_examples(tables[0], tables[1])
     if isinstance(shared, str):
         return shared
     a, b, note = shared
     before, after = sign * a.values, sign * b.values
     identical = pairing.paired and before.shape == after.shape and bool(np.array_equal(before, after, equal_nan=True))
-    test = paired_difference(after, before, seeds_paired=pairing.paired, cluster=None if a.clusters is None else np.asarray(a.clusters), **about)
+    test = paired_difference(
+        after, before, seeds_paired=pairing.paired, cluster=None if a.clusters is None else np.asarray(a.clusters), **about
+    )
     test = _with_sign_flip(test, sign * _means(b), sign * _means(a), pairing.paired)
     testable = min(len(before), len(after)) > 1 and test.pvalue is not None
     notes = (*pairing.notes, *note, *([test.note] if test.note else []))
-    return Measured(test, pairing.paired, testable, identical, (before, after), notes)
-
-
-def _seeds(rows: pd.DataFrame, seeds: tuple[Any, ...]) -> pd.DataFrame:
-    return rows.set_index("seed", drop=False).loc[list(seeds)]
+    means = float(_means(a).mean()), float(_means(b).mean())
+    return Measured(test, means, pairing.paired, testable, identical, (before, after), notes)
 
 
 def _means(table: ExampleTable) -> Floats:
@@ -112,22 +112,23 @@ def _shared_examples(a: ExampleTable, b: ExampleTable) -> tuple[ExampleTable, Ex
     return a.select(shared), b.select(shared), note
 
 
-def _over_scores(old: pd.DataFrame, new: pd.DataFrame, pairing: Pairing, sign: float, about: dict[str, Any]) -> Measured:
+def _over_scores(old: CellSide, new: CellSide, pairing: Pairing, sign: float, about: dict[str, Any]) -> Measured:
     """Without per-example values: over seeds for this test set, or from imported summaries."""
-    before, after = (sign * rows["score"].to_numpy(dtype=np.float64) for rows in (old, new))
+    before, after = sign * old.scores, sign * new.scores
     identical = pairing.paired and bool(np.array_equal(before, after))
-    if len(old) == len(new) == 1 and (summary := _over_summaries(old.iloc[0], new.iloc[0], sign, about)) is not None:
-        return Measured(summary, False, True, False, None, (*pairing.notes, "from published means and spreads"))
+    means = float(sign * before.mean()), float(sign * after.mean())
+    if len(before) == len(after) == 1 and (summary := _over_summaries(old.ok[0], new.ok[0], sign, about)) is not None:
+        return Measured(summary, means, False, True, False, None, (*pairing.notes, "from published means and spreads"))
     if pairing.paired:
         test = paired_t(after, before, **about)
     else:
         test = welch_t(after, before, **about)
     test = _with_sign_flip(test, after, before, pairing.paired)
     testable = min(len(before), len(after)) > 1 and test.pvalue is not None
-    return Measured(test, pairing.paired, testable, identical, None, (*pairing.notes, "no per-example values: this test set only"))
+    return Measured(test, means, pairing.paired, testable, identical, None, (*pairing.notes, "no per-example values: this test set only"))
 
 
-def _over_summaries(old: pd.Series[Any], new: pd.Series[Any], sign: float, about: dict[str, Any]) -> TestResult | None:
+def _over_summaries(old: Row, new: Row, sign: float, about: dict[str, Any]) -> TestResult | None:
     """Welch's t from two means, standard deviations over seeds and numbers of seeds."""
     rows = [[as_text(row[name]) for name in ("score", "score_sd", "score_n")] for row in (old, new)]
     if not all(all(row) for row in rows) or any(as_text(row["score_spread_covers"]) not in ("", "seeds") for row in (old, new)):
@@ -137,7 +138,15 @@ def _over_summaries(old: pd.Series[Any], new: pd.Series[Any], sign: float, about
     if not part_a + part_b > 0:
         return None
     df = (part_a + part_b) ** 2 / (part_a**2 / (n_a - 1) + part_b**2 / (n_b - 1))
-    return t_test(sign * (mean_b - mean_a), math.sqrt(part_a + part_b), df, method="Welch t from summaries", generalise_over="seeds", n=int(n_a + n_b), **about)
+    return t_test(
+        sign * (mean_b - mean_a),
+        math.sqrt(part_a + part_b),
+        df,
+        method="Welch t from summaries",
+        generalise_over="seeds",
+        n=int(n_a + n_b),
+        **about,
+    )
 
 
 def _with_sign_flip(test: TestResult, after: Floats, before: Floats, paired: bool) -> TestResult:
@@ -150,7 +159,7 @@ def _with_sign_flip(test: TestResult, after: Floats, before: Floats, paired: boo
 
 @dataclass(frozen=True)
 class MoreSeeds:
-    """Seeds (with these examples), or examples (with these seeds), at which a loss of the margin is found with 80 % power."""
+    """Seeds (with these examples), or where none would do examples (with these seeds), at which a loss of the margin is found with 80 % power."""
 
     seeds: int | None
     examples: int | None
@@ -176,11 +185,12 @@ def more_seeds(measured: Measured, margin: float, *, alpha: float) -> MoreSeeds:
     spare = found.sizes[0] - 1
     factor = spare / float(stats.chi2.ppf(1 - SD_CONFIDENCE, spare))
     inflated = {name: value if name == "example" else value * factor for name, value in found.variances.items()}
-    options = next_best_sample(replace(found, variances=inflated), {"seed": 1.0, "example": 1.0}, difference=margin, level=1 - 2 * alpha, power=POWER)
-    needed = {option.axis: option.n_needed for option in options}
-    if needed["seed"] is None and needed["example"] is None:
-        return MoreSeeds(None, None, "more seeds and more test examples together")
-    return MoreSeeds(needed["seed"], needed["example"])
+    planned = replace(found, variances=inflated)
+    for axis in ("seed", "example"):
+        [option] = next_best_sample(planned, {axis: 1.0}, difference=margin, level=1 - 2 * alpha, power=POWER)
+        if option.n_needed is not None:
+            return MoreSeeds(option.n_needed, None) if axis == "seed" else MoreSeeds(None, option.n_needed)
+    return MoreSeeds(None, None, "more seeds and more test examples together")
 
 
 def _from_scores(measured: Measured, margin: float, alpha: float) -> MoreSeeds:

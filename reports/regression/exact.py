@@ -48,13 +48,13 @@ def count_flips(cell: Cell, old: tuple[Results, Tables], new: tuple[Results, Tab
 
 
 def _ids(side: CellSide, seeds: tuple[Any, ...]) -> list[str]:
-    return [str(trial) for trial in side.ok.set_index("seed").loc[list(seeds), "trial_id"]]
+    return [str(row["trial_id"]) for row in side.with_seeds(seeds).ok]
 
 
 def _by_predictions(sides: list[list[str]], old: Results, new: Results) -> Flips | None:
     changed = compared = one_sided = seeds_changed = 0
     for before_id, after_id in zip(*sides):
-        before, after = _answers(old, before_id), _answers(new, after_id)
+        before, after = answers(old, before_id), answers(new, after_id)
         if before is None or after is None:
             return None
         both = before.index.intersection(after.index)
@@ -65,18 +65,20 @@ def _by_predictions(sides: list[list[str]], old: Results, new: Results) -> Flips
     return Flips(changed, compared, seeds_changed, len(sides[0]), "predictions", one_sided)
 
 
-def _answers(results: Results, trial_id: str) -> pd.Series[str] | None:
+def answers(results: Results, trial_id: str) -> pd.Series[str] | None:
     """Prediction per example as text, so that lists, numbers and texts compare alike."""
     records = results.records(trial_id)
     if records.empty or not {"example", "prediction"} <= set(records.columns) or records["example"].duplicated().any():
         return None
-    return pd.Series([as_text(value) if np.isscalar(value) or value is None else repr(value) for value in records["prediction"]], index=records["example"].astype(str))
+    return pd.Series(
+        [as_text(value) if np.isscalar(value) or value is None else repr(value) for value in records["prediction"]],
+        index=records["example"].astype(str),
+    )
 
 
 def _by_scores(cell: Cell, seeds: tuple[Any, ...], old: Tables, new: Tables) -> Flips | None:
     assert cell.baseline is not None and cell.current is not None
-    rows = [CellSide(side.rows, side.ok.set_index("seed", drop=False).loc[list(seeds)], side.failed) for side in (cell.baseline, cell.current)]
-    a, b = old.of(rows[0]), new.of(rows[1])
+    a, b = old.of(cell.baseline.with_seeds(seeds)), new.of(cell.current.with_seeds(seeds))
     if a is None or b is None:
         return None
     known = set(b.examples)

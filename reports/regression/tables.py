@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import InputError
 from harness.results import Results, TaskScores
@@ -44,12 +45,17 @@ class Tables:
         """The table of the seeds that have a score; None where not all of them keep examples, or the score is no function of them."""
         task, metric = str(side.first("task")), str(side.first("metric"))
         found = self._scores.get(task)
-        rows = [self._rows[task].get(trial, -1) for trial in side.ok["trial_id"]] if found is not None else []
+        rows = [self._rows[task].get(trial, -1) for trial in (row["trial_id"] for row in side.ok)] if found is not None else []
         if found is None or found.metric != metric or not rows or min(rows) < 0:
             return None
         statistics = np.asarray(found.values, dtype=np.float64)[rows]
-        values = per_example(statistics, metric, side.ok["score"].to_numpy(dtype=np.float64))
-        return None if values is None else ExampleTable(values, statistics, tuple(found.example_ids), found.clusters)
+        values = per_example(statistics, metric, side.scores)
+        if values is None:
+            return None
+        table = ExampleTable(values, statistics, tuple(found.example_ids), found.clusters)
+        # the task's other trials may have been asked about more examples
+        asked: NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=0))
+        return table if asked.all() else table.select([name for name, kept in zip(table.examples, asked) if kept])
 
 
 def per_example(statistics: Floats, metric: str, scores: Floats) -> Floats | None:
@@ -61,7 +67,7 @@ def per_example(statistics: Floats, metric: str, scores: Floats) -> Floats | Non
     Source: Miller 1974, "The jackknife: a review".
     """
     value, is_mean = _metric(metric)
-    answered = np.isfinite(statistics).all(axis=2)
+    answered: NDArray[np.bool_] = np.asarray(np.isfinite(statistics).all(axis=2))
     if is_mean:
         with np.errstate(divide="ignore", invalid="ignore"):
             values = statistics[..., 0] / statistics[..., 1] if statistics.shape[2] > 1 else statistics[..., 0].copy()
@@ -88,7 +94,7 @@ def _metric(name: str) -> tuple[Value | None, bool]:
     return found.value, found.mean
 
 
-def _linearised(statistics: Floats, answered: Floats, value: Value) -> Floats:
+def _linearised(statistics: Floats, answered: NDArray[np.bool_], value: Value) -> Floats:
     sums = statistics.sum(axis=1, keepdims=True)
     whole = value(sums)  # [seeds, 1]
     without = value(sums - statistics)

@@ -42,7 +42,7 @@ from .bootstrap_pairs import bootstrap_metric as bootstrap_metric
 from .bootstrap_pairs import bootstrap_pairs as bootstrap_pairs
 from .bootstrap_pairs import hierarchical_bootstrap as hierarchical_bootstrap
 from .bradley_terry import BradleyTerry as BradleyTerry
-from .bradley_terry import bradley_terry as bradley_terry
+from .bradley_terry import fit_bradley_terry as fit_bradley_terry
 from .bradley_terry import wins_from_scores as wins_from_scores
 from .budget import BudgetCurve as BudgetCurve
 from .budget import expected_best as expected_best
@@ -71,6 +71,7 @@ from .friedman import Friedman as Friedman
 from .friedman import any_difference as any_difference
 from .friedman import conover as conover
 from .friedman import critical_difference as critical_difference
+from .friedman import friedman_test as friedman_test
 from .friedman import nemenyi as nemenyi
 from .friedman import permutation_friedman as permutation_friedman
 from .hierarchical import TaskEffects as TaskEffects

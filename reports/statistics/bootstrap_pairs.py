@@ -107,7 +107,8 @@ def hierarchical_bootstrap(
 
     T* = u' Y w / (S E), u and w multinomial counts. Resampled seed means spread by only (S - 1) / S of their variance, so their deviations
     are multiplied by sqrt(S / (S - 1)). The plain percentile form rejects between .5 and 17 % at a nominal 5 %, so its quantiles serve for
-    plots of the distribution alone. `seeds_paired`: all methods share the seeds drawn. One seed: examples alone.
+    plots of the distribution alone. Resampling both axes counts the remainder more than once, so this interval is conservative: prefer
+    `paired.paired_difference` for means. `seeds_paired`: all methods share the seeds drawn. One seed: examples alone.
 
     Source: Davison and Hinkley 1997, sec. 3.8; Owen 2007 for crossed resampling.
     >>> scores = np.random.default_rng(1).integers(0, 2, size=(2, 5, 200))

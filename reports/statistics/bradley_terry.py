@@ -56,14 +56,14 @@ def wins_from_scores(scores: ArrayLike) -> Floats:
     return wins
 
 
-def bradley_terry(wins: ArrayLike) -> BradleyTerry:
+def fit_bradley_terry(wins: ArrayLike) -> BradleyTerry:
     """Maximum likelihood from wins[i, j], the number of times i beat j (ties half), by Newton's method.
 
     The maximum exists exactly if no group of methods won every comparison against the rest (Ford 1957): then half a pseudo-win is given to both sides of
     every compared pair, and `note` says so. Groups that were never compared have no common scale: refused.
     Source: Bradley and Terry 1952.
 
-    >>> bradley_terry([[0, 7, 9], [3, 0, 6], [1, 4, 0]]).elo.round(1)
+    >>> fit_bradley_terry([[0, 7, 9], [3, 0, 6], [1, 4, 0]]).elo.round(1)
     array([1163.9,  972.2,  863.9])
     """
     table = np.array(wins, dtype=np.float64)

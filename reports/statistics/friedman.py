@@ -42,13 +42,13 @@ class Friedman:
     degenerate: str | None = None
 
 
-def friedman(scores: ArrayLike, direction: Direction = "higher") -> Friedman:
+def friedman_test(scores: ArrayLike, direction: Direction = "higher") -> Friedman:
     """chi2 = 12 T / (k (k + 1)) (sum_j R_j^2 - k (k + 1)^2 / 4) from mean ranks R_j, divided by 1 - sum (t^3 - t) / (T k (k^2 - 1)) for ties.
 
     F = (T - 1) chi2 / (T (k - 1) - chi2). Tasks with a missing cell are dropped and counted.
     Source: Friedman 1937; Iman and Davenport 1980; Demsar 2006, "Statistical comparisons of classifiers over multiple data sets".
 
-    >>> found = friedman([[0.9, 0.8, 0.7], [0.8, 0.6, 0.7], [0.9, 0.5, 0.4]])
+    >>> found = friedman_test([[0.9, 0.8, 0.7], [0.8, 0.6, 0.7], [0.9, 0.5, 0.4]])
     >>> round(found.chi2, 3), round(found.kendall_w, 3)
     (4.667, 0.778)
     """
@@ -103,7 +103,7 @@ def permutation_friedman(
     """
     table, dropped = complete_tasks(scores, direction)
     n_tasks, k = table.shape
-    found = friedman(table)
+    found = friedman_test(table)
     name = "Friedman, permutations within tasks"
     if found.chi2 is None:
         return TestResult(method=name, n=n_tasks, n_dropped=dropped, generalise_over="tasks", degenerate=found.degenerate)
@@ -138,7 +138,7 @@ def any_difference(scores: ArrayLike, direction: Direction = "higher", *, rng: n
     n_tasks, k = table.shape
     if k == 2 and n_tasks >= 2:
         return wilcoxon_signed_rank(table[:, 0], table[:, 1], generalise_over="tasks")
-    found = friedman(table)
+    found = friedman_test(table)
     if found.chi2 is None or (found.f is not None and n_tasks >= FEW_TASKS):
         return TestResult(
             method="Friedman, Iman-Davenport F", n=n_tasks, n_dropped=dropped, generalise_over="tasks", statistic=found.f, df=float(k - 1),

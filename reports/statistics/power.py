@@ -86,7 +86,7 @@ def detectable_difference(
     """(t_{1-alpha/2} + t_{power}) sqrt(var_seed / S + var_example / E + var_rest / (S E)) for a difference over seeds and examples.
 
     The variances are components of the *differences* of two methods, negatives counted as 0. Degrees of freedom: Satterthwaite on the expected mean
-    squares, at least S - 1, as in the test that the plan is for. None with fewer than two seeds or examples.
+    squares, at least min(S, E) - 1, as in the test that the plan is for. None with fewer than two seeds or examples.
 
     >>> round(detectable_difference(1e-4, 0.2, 0.0, 5, 500), 4)
     0.0575
@@ -99,7 +99,7 @@ def detectable_difference(
         return 0.0
     squares = [(examples * seed + rest, seeds - 1), (seeds * example + rest, examples - 1), (-rest, (seeds - 1) * (examples - 1))]
     spread = sum(square**2 / freedom for square, freedom in squares)
-    freedom = max(sum(square for square, _ in squares) ** 2 / spread, seeds - 1)
+    freedom = max(sum(square for square, _ in squares) ** 2 / spread, min(seeds, examples) - 1)
     return float((stats.t.ppf(1 - alpha / 2, freedom) + stats.t.ppf(power, freedom)) * math.sqrt(variance))
 
 

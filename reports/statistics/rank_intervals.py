@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from .pairwise import complete_tasks, number_of_comparisons
 from .ranks import competition_ranks
-from .result import N_RESAMPLES, Direction, Floats, orient, rounded_difference
+from .result import Direction, Floats, rounded_difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,75 +30,38 @@ class PairwiseIntervals:
     critical_value: float | None
     n_tasks: int
     n_dropped: int
-    n_resamples: int
+    n_comparisons: int
     degenerate: str | None = None
 
 
-def simultaneous_pairwise_intervals(
-    scores: ArrayLike,
-    direction: Direction = "higher",
-    *,
-    rng: np.random.Generator,
-    level: float = 0.95,
-    n_resamples: int = N_RESAMPLES,
-) -> PairwiseIntervals:
-    """Differences of task means +- c SE with one c for all pairs: the level-quantile of max |t_ij|.
+def simultaneous_pairwise_intervals(scores: ArrayLike, direction: Direction = "higher", *, level: float = 0.95) -> PairwiseIntervals:
+    """Paired differences of task means +- c SE for all pairs, c the t quantile at 1 - (1 - level) / (2 m) with T - 1 df and m pairs (Bonferroni).
 
     scores : [tasks, methods]; tasks with a missing cell are dropped and counted.
-    The quantile is that of a multivariate t with T - 1 degrees of freedom and the correlations estimated from the tasks (the parametric form of
-    Hothorn, Bretz and Westfall 2008), found by weighting the residuals of the tasks with normal draws; with few tasks resampling tasks would be too narrow.
+    Every pair has its own estimated SE, so the largest |t| of few tasks is nearly as large as Bonferroni allows: of 20 equal methods on 5 tasks 6 % of tables
+    miss a nominal 5 %, where the quantile of a multivariate t with estimated correlations misses in 67 % (tests/reports/statistics).
 
     >>> scores = np.array([[0.8, 0.7], [0.9, 0.7], [0.7, 0.6], [0.9, 0.8]])
-    >>> simultaneous_pairwise_intervals(scores, rng=np.random.default_rng(0)).lower.round(2)
+    >>> simultaneous_pairwise_intervals(scores).lower.round(2)
     array([[ 0.  ,  0.05],
            [-0.2 ,  0.  ]])
     """
-    table = orient(scores, direction)
-    if table.ndim != 2:
-        raise ValueError(f"scores: [tasks, methods] expected, got shape {table.shape}")
-    complete = table[np.isfinite(table).all(axis=1)]
-    n_tasks, n_methods = complete.shape
-    undefined = np.full((n_methods, n_methods), np.nan)
-    dropped = len(table) - n_tasks
-    if n_tasks < 2 or n_methods < 2:
-        reason = "fewer than two complete tasks" if n_tasks < 2 else "one method"
-        return PairwiseIntervals(
-            difference=undefined, lower=undefined, upper=undefined, level=level, critical_value=None,
-            n_tasks=n_tasks, n_dropped=dropped, n_resamples=0, degenerate=reason,
-        )  # fmt: skip
-    differences = rounded_difference(complete[:, :, None], complete[:, None, :])
-    mean, error = differences.mean(axis=0), differences.std(axis=0, ddof=1) / np.sqrt(n_tasks)
-    critical, drawn = _max_t_quantile(complete, error, rng, level, n_resamples)
-    return PairwiseIntervals(
-        difference=mean,
-        lower=mean - critical * error,
-        upper=mean + critical * error,
-        level=level,
-        critical_value=critical,
-        n_tasks=n_tasks,
-        n_dropped=dropped,
-        n_resamples=drawn,
-    )
-
-
-def _max_t_quantile(table: Floats, error: Floats, rng: np.random.Generator, level: float, n_resamples: int) -> tuple[float, int]:
+    table, dropped = complete_tasks(scores, direction)
     n_tasks, n_methods = table.shape
-    first, second = np.triu_indices(n_methods, 1)
-    varying = error[first, second] > 0
-    first, second = first[varying], second[varying]
-    freedom = n_tasks - 1
-    if len(first) <= 1:
-        return float(stats.t.ppf((1 + level) / 2, freedom)), 0
-    residuals = (table - table.mean(axis=0)) / np.sqrt(n_tasks * freedom)
-    largest = np.empty(n_resamples)
-    for start in range(0, n_resamples, 1000):
-        stop = min(start + 1000, n_resamples)
-        means = rng.standard_normal((stop - start, n_tasks)) @ residuals
-        largest[start:stop] = np.abs((means[:, first] - means[:, second]) / error[first, second]).max(axis=1)
-    largest /= np.sqrt(rng.chisquare(freedom, n_resamples) / freedom)
-    # never wider than Bonferroni, which needs no estimate of the correlations
-    bonferroni = float(stats.t.ppf(1 - (1 - level) / (2 * len(first)), freedom))
-    return min(float(np.quantile(largest, level)), bonferroni), n_resamples
+    pairs = number_of_comparisons(n_methods)
+    if n_tasks < 2 or n_methods < 2:
+        undefined = np.full((n_methods, n_methods), np.nan)
+        return PairwiseIntervals(
+            difference=undefined, lower=undefined, upper=undefined, level=level, critical_value=None, n_tasks=n_tasks, n_dropped=dropped,
+            n_comparisons=pairs, degenerate="one method" if n_methods < 2 else "fewer than two complete tasks",
+        )  # fmt: skip
+    differences = rounded_difference(table[:, :, None], table[:, None, :])
+    mean, error = differences.mean(axis=0), differences.std(axis=0, ddof=1) / np.sqrt(n_tasks)
+    critical = float(stats.t.isf((1 - level) / (2 * pairs), n_tasks - 1))
+    return PairwiseIntervals(
+        difference=mean, lower=mean - critical * error, upper=mean + critical * error, level=level, critical_value=critical,
+        n_tasks=n_tasks, n_dropped=dropped, n_comparisons=pairs,
+    )  # fmt: skip
 
 
 def simultaneous_rank_intervals(lower: ArrayLike, upper: ArrayLike) -> tuple[Floats, Floats]:

@@ -55,7 +55,7 @@ def group(sampler: Sampler) -> str:
     words = sampler.some(lexicon.CLUSTERS[name], 3 + sampler.below(3))
     listed = ", ".join(words[:-1]) + f" and {words[-1]}"
     if name in lexicon.NOUN_CLUSTERS and sampler.chance(0.5):
-        return f"{listed} are {lexicon.plural(name)}." if sampler.chance(0.5) else f"a {words[0]} is a {name}. a {words[1]} is a {name}."
+        return f"{listed} are {lexicon.plural(name)}." if sampler.chance(0.5) else " ".join(f"{lexicon.article(word)} is {lexicon.article(name)}." for word in words[:2])
     if name in ("praise", "blame"):
         return f"{listed} mean {'good' if name == 'praise' else 'bad'}."
     if name in lexicon.ATTRIBUTES and sampler.chance(0.5):

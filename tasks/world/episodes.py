@@ -29,9 +29,11 @@ class Segment:
 Document = list[Segment]
 Draw = Callable[[int], str]
 """Class -> a new text of this class."""
+Partitions = tuple[tuple[Callable[[Sampler], tuple[int, Draw]], float], ...]
+"""Ways to divide the world into classes, each with its weight; a way draws how many classes there are and how to draw their texts."""
 
 LAYOUTS: tuple[tuple[str, str, float], ...] = (
-    ("{text} : {answer}", "\n", 0.3), ("{text} = {answer}", "\n", 0.1), ("{text} label: {answer}", "\n", 0.1), ("input: {text} output: {answer}", "\n", 0.1),
+    ("{text} {answer}", ",", 0.15), ("{text} : {answer}", "\n", 0.15), ("{text} = {answer}", "\n", 0.1), ("{text} label: {answer}", "\n", 0.1), ("input: {text} output: {answer}", "\n", 0.1),
     ("{text} - {answer}", ",", 0.1), ("text: {text} answer: {answer}.", "\n", 0.1), ("{text}. it is {answer}.", " ", 0.1),
     ("{text} belongs to {answer}.", "\n", 0.05), ("{text}? {answer}", "\n\n", 0.05),
 )  # fmt: skip
@@ -110,7 +112,9 @@ def cues(sampler: Sampler) -> tuple[int, Draw]:
     return len(chosen), draw
 
 
-PARTITIONS: tuple[tuple[Callable[[Sampler], tuple[int, Draw]], float], ...] = (
+SHORT: Partitions = ((words, 0.4), (repeats, 0.4), (topic_nouns, 0.1), (opinions, 0.1))
+"""Partitions to begin with: short items, so that many labels fit into a row."""
+PARTITIONS: Partitions = (
     (words, 0.30), (repeats, 0.10), (topic_nouns, 0.12), (topic_clauses, 0.15), (opinions, 0.15), (kinds, 0.06), (languages, 0.04), (cues, 0.08),
 )  # fmt: skip
 
@@ -126,9 +130,15 @@ def label_words(sampler: Sampler, number: int) -> list[str]:
     return sampler.some(lexicon.vocabulary(), number)
 
 
-def episode(sampler: Sampler, *, items: int = 12, partition: Callable[[Sampler], tuple[int, Draw]] | None = None) -> Document:
+def copies(sampler: Sampler) -> Document:
+    """Random words said twice in the same order: what came after a word before comes after it again."""
+    chosen = [sampler.pick(lexicon.vocabulary()) for _ in range(6 + sampler.below(12))]
+    return [Segment(" ".join([*chosen, chosen[0]])), *(Segment(word, answer=True, known=True) for word in chosen[1:])]
+
+
+def episode(sampler: Sampler, *, items: int = 12, partitions: Partitions = PARTITIONS) -> Document:
     """Items of one partition under random label words."""
-    number, draw = (partition or documents.draw(sampler, PARTITIONS))(sampler)
+    number, draw = documents.draw(sampler, partitions)(sampler)
     labels = label_words(sampler, number)
     layout, separator, _ = documents.draw(sampler, tuple((entry, entry[2]) for entry in LAYOUTS))
     before, after = layout.split("{answer}")

@@ -84,7 +84,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 }
 
 OTHER_CLUSTERS: dict[str, tuple[str, ...]] = {
-    "place": ("kitchen", "garden", "office", "school", "park", "station", "market", "beach", "library", "museum"),
+    "place": ("kitchen", "garden", "office", "school", "park", "station", "market", "forest", "library", "museum"),
     "thing": ("ball", "box", "book", "lamp", "bag", "hat", "coin", "letter", "stick", "ring"),
     "day": ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
     "relative": ("mother", "father", "sister", "brother", "aunt", "uncle"),
@@ -103,6 +103,8 @@ SYNONYMS: dict[str, str] = {
     "taxi": "cab", "phone": "handset", "cat": "kitten", "ship": "boat", "song": "tune", "bag": "sack",
 }  # fmt: skip
 """Word -> another of the same meaning."""
+PARTICIPLES: dict[str, str] = {"saw": "seen", "took": "taken", "showed": "shown", "ate": "eaten", "threw": "thrown", "drove": "driven", "sang": "sung"}
+"""Past tense -> participle, where they differ."""
 
 CLUSTERS: dict[str, tuple[str, ...]] = {
     **NOUN_CLUSTERS,
@@ -126,7 +128,7 @@ UNCOUNTABLE = frozenset({"bread", "rice", "tennis", "football", "hockey", "golf"
 
 FUNCTION_WORDS: tuple[str, ...] = (
     "the", "a", "and", "but", "or", "not", "never", "very", "slightly", "really", "was", "were", "is", "are", "in", "of", "although", "no",
-    "every", "some", "to", "by", "with", "has", "have",
+    "every", "some", "to", "by", "with", "has", "have", "an",
 )  # fmt: skip
 
 LABEL_WORDS: tuple[str, ...] = (
@@ -192,6 +194,16 @@ def plural(noun: str) -> str:
     return PLURAL_IRREGULAR.get(noun, noun + "s")
 
 
+def article(noun: str) -> str:
+    """The noun with its indefinite article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def participle(verb: str) -> str:
+    """The participle of a verb in the past tense: "took" -> "taken"."""
+    return PARTICIPLES.get(verb, verb)
+
+
 @cache
 def concepts() -> tuple[str, ...]:
     """Every key that languages 1 and 2 have a word for, in a fixed order."""
@@ -229,7 +241,7 @@ def english_words() -> tuple[str, ...]:
     """Every word of language 0: content, plurals, labels, symbols and the words of prompts."""
     words = [word for cluster in CLUSTERS.values() for word in cluster]
     words += [plural(word) for group in (*NOUN_CLUSTERS.values(), OTHER_CLUSTERS["thing"], tuple(AMBIGUOUS)) for word in group if word not in UNCOUNTABLE]
-    words += [*AMBIGUOUS, *GENERAL_VERBS, *SYNONYMS, *SYNONYMS.values(), *FUNCTION_WORDS, *LABEL_WORDS, *SYMBOLS, *INTENTS]
+    words += [*AMBIGUOUS, *GENERAL_VERBS, *SYNONYMS, *SYNONYMS.values(), *PARTICIPLES.values(), *FUNCTION_WORDS, *LABEL_WORDS, *SYMBOLS, *INTENTS]
     words += [*NOUN_CLUSTERS, *(plural(name) for name in NOUN_CLUSTERS), *ATTRIBUTES, *OTHER_CLUSTERS, *INSTRUCTION_WORDS]
     words += [word for group in (*INTENT_ACTIONS.values(), *INTENT_OBJECTS.values()) for word in group]
     return tuple(dict.fromkeys(words))

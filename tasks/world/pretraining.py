@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from . import documents, episodes
+from . import documents, episodes, lexicon, render
 from .episodes import Document, Segment
 from .meaning import Sampler
-from .tokenizer import BOS, PAD, encoder
+from .prompted import Prompted
+from .tokenizer import BOS, EOS, MASK, PAD, SIZE, encoder
 
 ANSWER_WEIGHT, TEXT_WEIGHT, ITEM_WEIGHT = 1.0, 0.3, 0.3
 ITEM_SHARE = 0.12  # of an episode's other tokens, how many are predicted at all: they teach little and cost as much as the rest
@@ -83,12 +84,110 @@ def causal_batch(source: Source, seed: int, step: int, *, rows: int, length: int
     return CausalBatch(ids[:, :-1], chosen, ids[:, 1:].reshape(-1)[chosen], weights[:, 1:].reshape(-1)[chosen])
 
 
-def episodes_and_text(labelled_share: float, items: int = 12) -> Source:
-    """Random-label episodes and plain text."""
+def episodes_and_text(labelled_share: float, *, partitions: episodes.Partitions = episodes.PARTITIONS, copied_share: float = 0.0) -> Source:
+    """Random-label episodes of twelve items, words said twice, and plain text; shares are of documents."""
 
     def draw(sampler: Sampler) -> tuple[Document, bool]:
         if sampler.chance(labelled_share):
-            return episodes.episode(sampler, items=items), True
+            if sampler.chance(copied_share):
+                return episodes.copies(sampler), True
+            return episodes.episode(sampler, partitions=partitions), True
         return plain(sampler), False
 
     return draw
+
+
+def everything(prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, most: int = 10, words: int = 170) -> Source:
+    """Prompted tasks, random-label episodes, and plain text for the rest; shares are of documents."""
+
+    def draw(sampler: Sampler) -> tuple[Document, bool]:
+        point = sampler.rng.random()
+        if point < prompted_share:
+            return prompted.document(sampler, most=most, words=words), True
+        if point < prompted_share + labelled_share:
+            return episodes.episode(sampler), True
+        return plain(sampler), False
+
+    return draw
+
+
+@dataclass(frozen=True)
+class MaskedBatch:
+    """ids, mask, places : [rows, length] with their attention mask and position ids; flat positions to fill in, the token of each, and its weight."""
+
+    ids: NDArray[np.int64]
+    mask: NDArray[np.int64]
+    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int, longest: int = 512) -> MaskedBatch:
+    """Rows `<s> text </s> text </s> ..` with gaps: most answers of prompted text, and a fifth of plain text's tokens.
+
+    Half of the rows have their positions shifted, so that all of `longest` positions are trained on short rows.
+    """
+    sampler = Sampler(np.random.default_rng(np.random.SeedSequence([seed, step, 2])))
+    ids = np.full((rows, length), PAD, np.int64)
+    weights = np.zeros((rows, length), np.float32)
+    for row in range(rows):
+        ids[row, 0], filled = BOS, 1
+        while filled < length - 8:
+            document, labelled = source(sampler)
+            tokens = encode(document, sampler, labelled=labelled)
+            number = min(len(tokens.ids), length - 1 - filled)
+            ids[row, filled : filled + number] = tokens.ids[:number]
+            ids[row, filled + number] = EOS
+            weights[row, filled : filled + number] = gaps(tokens, sampler, labelled=labelled)[:number]
+            filled += number + 1
+    positions = np.flatnonzero(weights)
+    flat = ids.reshape(-1).copy()
+    fate = sampler.rng.random(len(positions))
+    answers = weights.reshape(-1)[positions] == ANSWER_WEIGHT
+    flat[positions[(fate < 0.8) | answers]] = MASK
+    random = positions[(fate >= 0.9) & ~answers]
+    flat[random] = sampler.rng.integers(MASK + 1, SIZE, len(random))
+    offsets = np.where(sampler.rng.random(rows) < 0.5, sampler.rng.integers(0, longest - length + 1, rows), 0)
+    places = np.arange(length)[None, :] + offsets[:, None]
+    return MaskedBatch(flat.reshape(rows, length), (ids != PAD).astype(np.int64), places, positions, ids.reshape(-1)[positions], weights.reshape(-1)[positions])
+
+
+def gaps(tokens: Tokens, sampler: Sampler, *, labelled: bool) -> NDArray[np.float32]:
+    """Which tokens of a document are to be filled in, by their weight: answers mostly, other tokens sometimes."""
+    weights, chance = np.array(tokens.weights, np.float32), sampler.rng.random(len(tokens.ids))
+    if not labelled:
+        return np.where(chance < 0.2, np.float32(TEXT_WEIGHT), np.float32(0))
+    answers = weights == ANSWER_WEIGHT
+    return np.where(answers, np.where(chance < 0.7, weights, 0), np.where(chance < 0.05, ITEM_WEIGHT, 0)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SentenceBatch:
+    """ids : [rows, length], padded; and words to be told from a row's mean state: the row of each and its token."""
+
+    ids: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    targets: NDArray[np.int64]
+
+
+def sentence_batch(seed: int, step: int, *, rows: int, length: int = 24) -> SentenceBatch:
+    """Sentences with the words of their translation, their topic and what they amount to: what a sentence's mean state should hold."""
+    sampler = Sampler(np.random.default_rng(np.random.SeedSequence([seed, step, 3])))
+    encode_text = encoder()
+    ids = np.full((rows, length), PAD, np.int64)
+    where: list[int] = []
+    targets: list[int] = []
+    for row in range(rows):
+        topic = sampler.topic()
+        value = sampler.pick((-2, -1, 0, 1, 2))
+        opinion = sampler.chance(0.6)
+        clause = sampler.opinion(value, sampler.thing(topic), negation=0.4) if opinion else sampler.event(topic)
+        source, target = sampler.some(lexicon.LANGUAGES, 2)
+        words = [BOS, *encode_text(render.say(clause, source) + "."), EOS][:length]
+        ids[row, : len(words)] = words
+        told = encode_text(render.say(clause, target)) + encode_text(topic)
+        told += 3 * encode_text("good" if value > 0 else "bad") if opinion and value else []
+        where += [row] * len(told)
+        targets += told
+    return SentenceBatch(ids, np.array(where, np.int64), np.array(targets, np.int64))

@@ -12,6 +12,9 @@ from . import lexicon
 from .meaning import Clause, Event, Located, Owns, Related, Sampler, State, Thing
 
 
+_SYNONYMS = {**lexicon.SYNONYMS, **{form: lexicon.SYNONYMS[verb] for verb, form in lexicon.PARTICIPLES.items() if verb in lexicon.SYNONYMS}}
+
+
 @cache
 def _words(language: int) -> dict[str, str]:
     return lexicon.dictionary(language)
@@ -50,7 +53,7 @@ def _event(clause: Event, language: int, passive: bool) -> list[str]:
     if language == 0:
         place = ["in", "the", clause.place] if clause.place else []
         if passive:
-            return [*patient, "was", *negation, clause.verb, "by", *agent, *place]
+            return [*patient, "was", *negation, lexicon.participle(clause.verb), "by", *agent, *place]
         return [*agent, *(["never"] if clause.negated else []), clause.verb, *patient, *place]
     if language == 1:
         return [*agent, *([clause.place, "in"] if clause.place else []), *patient, *negation, clause.verb]
@@ -109,7 +112,7 @@ def freely(clause: Clause, sampler: Sampler, *, synonyms: float = 0.3, passive: 
     """The clause in language 0, with synonyms and the passive drawn at random: the same meaning in other words."""
     turn = isinstance(clause, Event) and sampler.chance(passive)
     words = keys(clause, 0, passive=turn)
-    return " ".join([lexicon.SYNONYMS[word] if word in lexicon.SYNONYMS and sampler.chance(synonyms) else word for word in words])
+    return " ".join([_SYNONYMS[word] if word in _SYNONYMS and sampler.chance(synonyms) else word for word in words])
 
 
 def join(first: Clause, second: Clause, link: str, language: int = 0) -> str:

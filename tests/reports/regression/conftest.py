@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,3 +77,41 @@ def trial_row(arm: str, task: str, seed: int, score: float | None, examples: int
 @pytest.fixture(name="run_suite")
 def run_suite_fixture() -> Callable[..., Results]:
     return run_suite
+
+
+def export(results: Results, folder: Path) -> Path:
+    """What `harness store export` writes of results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trials = results.trials.assign(tags="")
+    trials.to_parquet(folder / "trials.parquet", index=False)
+    parts = []
+    for scores in results.scores.values():
+        for trial, values in zip(scores.trial_ids, scores.values):
+            prediction = results.records(trial)["prediction"] if results.record_loader else np.where(values[:, 0] > 0, "yes", "no")
+            parts.append(
+                pd.DataFrame(
+                    {"trial_id": trial, "example": scores.example_ids, "cluster": None, "prediction": prediction, "value": values[:, 0]}
+                )
+            )
+    pd.concat(parts, ignore_index=True).to_parquet(folder / "records.parquet", index=False)
+    return folder
+
+
+@pytest.fixture(name="export")
+def export_fixture() -> Callable[[Results, Path], Path]:
+    return export
+
+
+@pytest.fixture(name="fail")
+def fail_fixture() -> Callable[..., Results]:
+    """Results in which some seeds of a cell did not finish."""
+
+    def fail(
+        results: Results, arm: str, task: str, seeds: Sequence[int], *, status: str = "diverged", score: float | None = None
+    ) -> Results:
+        trials = results.trials.copy()
+        rows = (trials["arm"] == arm) & (trials["task"] == task) & trials["seed"].isin(list(seeds))
+        trials.loc[rows, "status"], trials.loc[rows, "score"], trials.loc[rows, "reason"] = status, score, "loss is not finite at step 40"
+        return replace(results, trials=trials)
+
+    return fail

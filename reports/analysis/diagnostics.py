@@ -1,0 +1,242 @@
+"""Where the variance comes from, what to run next, what could have been shown, and how much templates matter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..statistics.components import VarianceComponents, variance_components
+from ..statistics.next_sample import next_best_sample
+from ..statistics.power import detectable_difference, paired_t_detectable, seeds_needed
+from ..statistics.result import Floats, GeneraliseOver, TestResult
+from ..statistics.templates import template_sensitivity
+from .grid import Grid, Table
+from .model import Column, NextSample, Options, Power, Shares, Standing, TemplateInteraction, Templates
+
+PLANNED_SEEDS = (3, 5, 10, 20, 50)
+
+
+def _crossed(table: Table | None) -> Floats | None:
+    """[seeds, examples] of finished runs, where there are two of each."""
+    if table is None or table.values is None:
+        return None
+    done = np.array([status == "ok" for status in table.statuses])
+    values = table.values[done] if len(done) == len(table.values) else table.values
+    values = values[:, np.isfinite(values).all(axis=0)]
+    return values if values.shape[0] > 1 and values.shape[1] > 1 else None
+
+
+def variance_shares(grid: Grid) -> tuple[Shares, ...]:
+    """Per column: components of each arm's runs (seeds, templates where several, examples), averaged over arms, as shares."""
+    found = []
+    for column in grid.columns:
+        parts: list[VarianceComponents] = []
+        for arm in grid.arms:
+            values = _crossed(grid.tables.get((arm, column.key)))
+            if values is not None:
+                parts.append(variance_components(values))
+        usable = [part for part in parts if part.degenerate is None]
+        if not usable:
+            continue
+        names = list(dict.fromkeys(name for part in usable for name in part.variances))
+        totals = {name: float(np.mean([part.variances.get(name, 0.0) for part in usable])) for name in names}
+        whole = sum(totals.values())
+        found.append(
+            Shares(
+                column=column.key, label=column.label, shares={name: value / whole for name, value in totals.items()},
+                n_seeds=max(part.sizes[0] for part in usable), n_examples=max(part.sizes[-1] for part in usable), n_arms=len(usable),
+                note="templates are averaged" if len(column.templates) > 1 else None,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def next_samples(grid: Grid, rows: Sequence[Standing], options: Options) -> tuple[NextSample, ...]:
+    """For the two arms at the top: which more seeds or examples narrow their difference most per second, on every column."""
+    ranked = [row.arm for row in rows if row.ranked][:2]
+    if len(ranked) < 2:
+        return ()
+    a, b = ranked
+    found = []
+    for column in grid.columns:
+        difference = _difference(grid.tables.get((a, column.key)), grid.tables.get((b, column.key)))
+        if difference is None:
+            continue
+        components = variance_components(difference)
+        if components.se is None or components.degenerate is not None or len(components.axes) < 2:
+            continue
+        seconds = _seconds(grid, column, (a, b))
+        cost = {"seed": seconds[0], "example": seconds[1]}
+        for option in next_best_sample(components, cost, difference=options.relevant, level=options.level):
+            found.append(
+                NextSample(
+                    column=column.key, label=column.label, a=a, b=b, axis=option.axis, n_now=option.n_now,
+                    half_width_now=option.half_width_now, half_width_next=option.half_width_one_more, seconds_each=cost[option.axis],
+                    n_needed=option.n_needed, seconds_needed=option.seconds_needed, reason=option.reason,
+                )
+            )  # fmt: skip
+    return tuple(found)
+
+
+def _difference(a: Table | None, b: Table | None) -> Floats | None:
+    """[seeds, examples] of a - b on common seeds with equal rows."""
+    if a is None or b is None or a.values is None or b.values is None:
+        return None
+    pairs = [(i, b.seeds.index(s)) for i, s in enumerate(a.seeds) if s in b.seeds and a.digests[i] and a.digests[i] == b.digests[b.seeds.index(s)]]
+    if len(pairs) < 2 or a.values.shape[1] != b.values.shape[1]:
+        return None
+    values = a.values[[i for i, _ in pairs]] - b.values[[j for _, j in pairs]]
+    values = values[np.isfinite(values).any(axis=1)]
+    values = values[:, np.isfinite(values).all(axis=0)]
+    return values if values.shape[0] > 1 and values.shape[1] > 1 else None
+
+
+def _seconds(grid: Grid, column: Column, arms: Sequence[str]) -> tuple[float, float]:
+    """Seconds of one more seed of these arms, and of one more test example for all their seeds."""
+    rows = grid.trials[(grid.trials["column"] == column.key) & grid.trials["arm"].isin(arms) & (grid.trials["status"] == "ok")]
+    parts = {name: pd.to_numeric(rows[name], errors="coerce") for name in ("seconds_setup", "seconds_train", "seconds_evaluate")}
+    per_arm = sum(part.groupby(rows["arm"]).median().fillna(0.0) for part in parts.values())
+    seed = float(np.sum(per_arm)) if len(rows) else 0.0
+    n_test = pd.to_numeric(rows["n_test"], errors="coerce").median()
+    evaluate = float(parts["seconds_evaluate"].sum())
+    example = evaluate / float(n_test) if n_test and math.isfinite(n_test) else 0.0
+    return max(seed, 1e-6), max(example, 1e-9)
+
+
+def power_table(grid: Grid, rows: Sequence[Standing], options: Options) -> tuple[Power, ...]:
+    """Per column, from the variance of the differences between neighbours on the board (median over up to 12 pairs)."""
+    ranked = [row.arm for row in rows if row.ranked] or [row.arm for row in rows]
+    pairs = list(zip(ranked, ranked[1:]))[:12]
+    found = []
+    for column in grid.columns:
+        tables = [(grid.tables.get((a, column.key)), grid.tables.get((b, column.key))) for a, b in pairs]
+        crossed = [d for d in (_difference(a, b) for a, b in tables) if d is not None]
+        found.append(_crossed_power(column, crossed, options) if crossed else _seed_power(column, tables, options))
+    return tuple(found)
+
+
+def _crossed_power(column: Column, differences: Sequence[Floats], options: Options) -> Power:
+    parts = [variance_components(d).variances for d in differences]
+    seed, example, rest = (float(np.median([p.get(name, 0.0) for p in parts])) for name in ("seed", "example", "remainder"))
+    n_seeds = int(np.median([d.shape[0] for d in differences]))
+    n_examples = int(np.median([d.shape[1] for d in differences]))
+
+    def detect(s: int, e: int = n_examples) -> float | None:
+        return detectable_difference(seed, example, rest, s, e, alpha=options.alpha)
+
+    planned = {str(s): detect(s) for s in PLANNED_SEEDS}
+    floor = detect(100_000)
+    needed = None if floor is None or floor > options.relevant else _fewest(lambda s: (detect(s) or math.inf) <= options.relevant)
+    note = None if needed else f"no number of seeds shows {options.relevant:g}: {n_examples} test examples hide it"
+    return Power(
+        column=column.key, label=column.label, n_seeds=n_seeds, n_examples=n_examples, detectable=detect(n_seeds), with_seeds=planned,
+        floor=floor, seeds_for_relevant=needed, note=note,
+    )  # fmt: skip
+
+
+def _fewest(enough: Callable[[int], bool], most: int = 100_000) -> int | None:
+    """The smallest number of seeds from 2 on that is enough, for a condition that stays true once it is."""
+    low, high = 1, 2
+    while not enough(high):
+        low, high = high, high * 2
+        if high > most:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _seed_power(column: Column, tables: Sequence[tuple[Table | None, Table | None]], options: Options) -> Power:
+    """From the spread of runs alone, for results without examples: the difference of two unpaired means of as many runs."""
+    spreads, counts = [], []
+    for table in {id(t): t for pair in tables for t in pair if t is not None}.values():
+        sd = table.summary[1] if table.summary else float(np.nanstd(table.runs, ddof=1)) if np.isfinite(table.runs).sum() > 1 else None
+        n = table.summary[2] if table.summary else int(np.isfinite(table.runs).sum())
+        if sd is not None and n is not None and n > 1:
+            spreads.append(sd * math.sqrt(2))
+            counts.append(n)
+    if not spreads:
+        reason = "one run per arm: no variance is known"
+        return Power(
+            column=column.key, label=column.label, n_seeds=1, n_examples=column.n_examples or 0, detectable=None, with_seeds={}, floor=None,
+            seeds_for_relevant=None, note=reason,
+        )  # fmt: skip
+    sd, n = float(np.median(spreads)), int(np.median(counts))
+    effect = paired_t_detectable(n, options.alpha)
+    planned = {str(s): None if (e := paired_t_detectable(s, options.alpha)) is None else e * sd for s in PLANNED_SEEDS}
+    needed = seeds_needed(sd, n, options.relevant, alpha=options.alpha).planned if sd > 0 else None
+    return Power(
+        column=column.key, label=column.label, n_seeds=n, n_examples=column.n_examples or 0,
+        detectable=None if effect is None else effect * sd, with_seeds=planned, floor=None, seeds_for_relevant=needed,
+        note="from the spread of runs; seeds are not paired, examples not known",
+    )  # fmt: skip
+
+
+# --- templates ------------------------------------------------------------------------------------------------------------------------
+
+
+def template_tables(grid: Grid, rows: Sequence[Standing]) -> tuple[tuple[Templates, ...], tuple[TemplateInteraction, ...]]:
+    order = [row.arm for row in rows]
+    sensitivity: list[Templates] = []
+    interactions: list[TemplateInteraction] = []
+    for column in grid.columns:
+        if len(column.templates) < 2:
+            continue
+        arms, scores = _template_scores(grid, column, order)
+        if not arms:
+            continue
+        found = template_sensitivity(scores, "higher" if column.higher_is_better else "lower")
+        for i, arm in enumerate(arms):
+            cell = scores[i].mean(axis=1)
+            usable = len(found.worst_template) > i
+            sensitivity.append(
+                Templates(
+                    column=column.key, label=column.label, arm=arm, means={t: float(v) for t, v in zip(column.templates, cell)},
+                    spread=float(found.spread[i]) if usable else None, sd=float(found.sd[i]) if usable else None,
+                    worst=column.templates[found.worst_template[i]] if usable else None,
+                    best=column.templates[found.best_template[i]] if usable else None, noise=found.noise_spread, note=found.degenerate,
+                )
+            )  # fmt: skip
+        if len(arms) > 1:
+            flips = found.rank_flips
+            interactions.append(
+                TemplateInteraction(
+                    column=column.key, label=column.label, n_templates=len(column.templates),
+                    fixed=_f_test("methods on these templates", found.f.get("method"), found.pvalues.get("method"), "seeds", scores.shape, found.degenerate),
+                    random=_f_test("methods on new templates", found.f_random, found.pvalue_random, "examples", scores.shape, found.degenerate, note="generalises over templates"),
+                    interaction=_f_test("method x template", found.f.get("interaction"), found.pvalues.get("interaction"), "seeds", scores.shape, found.degenerate),
+                    agreement=None if flips is None else 1 - flips,
+                )
+            )  # fmt: skip
+    return tuple(sensitivity), tuple(interactions)
+
+
+def _template_scores(grid: Grid, column: Column, order: Sequence[str]) -> tuple[list[str], Floats]:
+    """Arms with every template on the same number of seeds: [arms, templates, seeds]."""
+    arms, tables = [], []
+    for arm in order:
+        table = grid.tables.get((arm, column.key))
+        if table is None or not table.by_template:
+            continue
+        values = np.stack([table.by_template[t] for t in column.templates])
+        values = values[:, np.isfinite(values).all(axis=0)]
+        if values.shape[1]:
+            arms.append(arm)
+            tables.append(values)
+    if not arms:
+        return [], np.zeros((0, 0, 0))
+    width = min(values.shape[1] for values in tables)
+    return arms, np.stack([values[:, :width] for values in tables])
+
+
+def _f_test(
+    name: str, f: float | None, p: float | None, over: GeneraliseOver, shape: tuple[int, ...], reason: str | None, note: str | None = None
+) -> TestResult:
+    kind: GeneraliseOver | None = None if note else over
+    return TestResult(
+        method=f"F test: {name}", n=shape[1], generalise_over=kind, statistic=f, pvalue=p, degenerate=reason if f is None else None, note=note
+    )

@@ -1,0 +1,108 @@
+"""The verdict and the leaderboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from ...analysis import digits
+from ...analysis.model import Standing
+from ...statistics.result import TestResult
+from ...svg import Drawing, Scale, padded
+from ..view import View, raw, render
+
+BAR = (96, 16)
+MOST_CELLS = 700
+
+
+def verdict(view: View) -> str:
+    family = view.family
+    return render("verdict.html.j2", family=family, options=view.analysis.options)
+
+
+def leaderboard(view: View) -> str:
+    family = view.family
+    scale = _bar_scale([row.score for row in family.standings])
+    rows = [_row(view, row, scale) for row in family.standings]
+    costs = [row["arm"].cost for row in rows]
+    has = {
+        "tuning": any(c.tuning_trials for c in costs),
+        "parameters": any(c.trainable_parameters is not None for c in costs),
+        "bytes": any(c.stored_bytes is not None for c in costs),
+        "seconds": any(c.seconds_total is not None for c in costs),
+        "memory": any(c.peak_bytes is not None for c in costs),
+        "normalised": any(row.normalised is not None for row in family.standings) and family.unit != "normalised",
+        "iqm": any(row.iqm.estimate is not None for row in family.standings),
+        "best": any(row.p_best is not None for row in family.standings),
+        "win": any(row.win_rate is not None for row in family.standings),
+        "groups": any(row.groups for row in family.standings),
+    }
+    tags = sorted({tag for column in family.columns for tag in column.tags} | {tag for arm in family.arms for tag in arm.tags})
+    return render(
+        "leaderboard.html.j2",
+        view=view,
+        family=family,
+        rows=rows,
+        has=has,
+        tags=tags,
+        best=_best_cells(view),
+        caption=_caption(view),
+        details=len(family.cells) <= MOST_CELLS,
+    )
+
+
+def _row(view: View, row: Standing, scale: Scale | None) -> dict[str, Any]:
+    return {
+        "row": row,
+        "arm": view.arms[row.arm],
+        "bar": interval_bar(row.score, scale),
+        "cells": [view.cells.get((row.arm, column.key)) for column in view.family.columns],
+        "uneven": any(pair.unequal_tuning for pair in view.family.pairs if row.arm in (pair.a, pair.b)),
+    }
+
+
+def _best_cells(view: View) -> set[tuple[str, str]]:
+    """Cells that no test told apart from the column's best (the whole tie group is marked, never the largest number alone)."""
+    found: set[tuple[str, str]] = set()
+    for column in view.family.columns:
+        sign = 1.0 if column.higher_is_better else -1.0
+        present = [(sign * cell.mean, arm) for (arm, key), cell in view.cells.items() if key == column.key and cell.mean is not None]
+        if len(present) < 2:
+            continue
+        leader = max(present)[1]
+        found.add((leader, column.key))
+        for _, arm in present:
+            pair = view.column_pairs.get((column.key, arm, leader)) or view.column_pairs.get((column.key, leader, arm))
+            if pair is not None and pair.adjusted is not None and pair.adjusted > view.alpha:
+                found.add((arm, column.key))
+    return found
+
+
+def _caption(view: View) -> str:
+    family = view.family
+    rows = [row for row in family.standings if row.score.estimate is not None]
+    over = digits.generalises(rows[0].score.generalise_over) if rows else ""
+    better = "higher is better" if family.higher_is_better else "lower is better"
+    unit = {"score": family.metric, "normalised": "normalised score", "win rate": "share of rivals beaten"}[family.unit]
+    return (
+        f"Sorted by mean {unit} ({better}). Place: from tests {digits.generalises(family.testing.ranking_over)}; "
+        f"methods that share a letter were not told apart. Intervals of the mean: {view.analysis.options.level:.0%} {over}. "
+        f"* in a column: not told apart from its best (Holm over its pairs)."
+    )
+
+
+def _bar_scale(results: list[TestResult]) -> Scale | None:
+    ends = [v for r in results for v in (r.ci_low, r.ci_high, r.estimate) if v is not None]
+    return Scale(*padded(ends, 0.04), 3, BAR[0] - 3) if ends else None
+
+
+def interval_bar(result: TestResult, scale: Scale | None) -> Markup:
+    """A small picture of an interval, beside its numbers and therefore hidden from screen readers."""
+    if scale is None or result.estimate is None:
+        return Markup("")
+    drawing, middle = Drawing(*BAR), BAR[1] / 2
+    if result.ci_low is not None and result.ci_high is not None:
+        drawing.line(scale(result.ci_low), middle, scale(result.ci_high), middle, css="whisker")
+    drawing.parts.append(f'<circle cx="{scale(result.estimate):.1f}" cy="{middle}" r="3" class="dot"/>')
+    return raw(f'<svg class="inline" width="{BAR[0]}" height="{BAR[1]}" aria-hidden="true" focusable="false">{"".join(drawing.parts)}</svg>')

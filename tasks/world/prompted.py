@@ -1,0 +1,90 @@
+"""Prompted text of many tasks, for pretraining: rows outside every task's pool and test split, in the templates that are not held out.
+
+A document has one row or several of one task under one template. In some, the label words are others, drawn at random, so that the demonstrations have to be read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.task import Row
+from harness.templates import Rendered, Template
+
+from . import documents, episodes
+from .episodes import Document, Segment
+from .meaning import Sampler
+from .task import WorldTask
+
+SEPARATORS = (("\n", 0.6), ("\n\n", 0.25), (" ", 0.15))
+
+
+def world_tasks() -> list[WorldTask]:
+    """Every task of the world, by name."""
+    package = importlib.import_module("harness.tasks")
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name.startswith("world_"):
+            importlib.import_module(f"harness.tasks.{module.name}")
+
+    def leaves(base: type[WorldTask]) -> list[type[WorldTask]]:
+        return [leaf for sub in base.__subclasses__() for leaf in ([sub] if "entry" in vars(sub) else []) + leaves(sub)]
+
+    return sorted((leaf() for leaf in leaves(WorldTask)), key=lambda task: task.name)
+
+
+def content(inputs: Mapping[str, Any]) -> str:
+    """A key that equal inputs share (many times cheaper than a digest)."""
+    return "\x1f".join(map(str, inputs.values()))
+
+
+class Prompted:
+    """Draws prompted rows of tasks; what stands in a pool or test split is never among them."""
+
+    def __init__(self, tasks: Sequence[WorldTask] | None = None) -> None:
+        self.tasks = [task for task in (tasks if tasks is not None else world_tasks()) if task.pretrained]
+        self.excluded = {task.name: {content(row.inputs) for row in [*task.pool(), *task.test()]} for task in self.tasks}
+        self.templates = {task.name: [template for template in task.templates.values() if not template.held_out] for task in self.tasks}
+
+    def row(self, task: WorldTask, sampler: Sampler) -> Row:
+        while True:
+            inputs, target = task.example(sampler, "pretraining")
+            if content(inputs) not in self.excluded[task.name]:
+                return Row("", inputs, target)
+
+    def pick(self, sampler: Sampler) -> tuple[WorldTask, Template]:
+        task = sampler.pick(self.tasks)
+        return task, sampler.pick(self.templates[task.name])
+
+    def document(self, sampler: Sampler, *, most: int = 10, words: int = 170, renamed: float = 0.3) -> Document:
+        """Rows of one task under one template: one in a third of the documents, else up to `most` or about as many as `words` words allow."""
+        task, template = self.pick(sampler)
+        number = 1 if sampler.chance(0.33) else 2 + sampler.below(most - 1)
+        new_words = episodes.label_words(sampler, len(task.labels)) if 1 < len(task.labels) <= 8 and sampler.chance(renamed) else None
+        separator = documents.draw(sampler, SEPARATORS)
+        result: Document = []
+        said = 0
+        for _ in range(most if new_words else number):
+            row = self.row(task, sampler)
+            rendered = template.render(row.inputs, task.labels)
+            answer = new_words[row.target] if new_words else answer_text(rendered, row)
+            result += segments(rendered, answer, separator, known=new_words is None)
+            said += rendered.before.count(" ") + 4
+            if said > words:
+                break
+        return result
+
+
+def answer_text(rendered: Rendered, row: Row) -> str:
+    """The words that answer a row."""
+    return rendered.answers[row.target] if rendered.answers is not None and isinstance(row.target, int) else str(row.target)
+
+
+def segments(rendered: Rendered, answer: str, separator: str, *, known: bool) -> Document:
+    """A filled template as segments, with what separates it from the next."""
+    result = [Segment(rendered.before), Segment(answer, answer=True, known=known)]
+    tail = rendered.after + separator
+    if tail.strip(" "):
+        result.append(Segment(tail, glued=not tail.startswith(" ")))
+    return result
