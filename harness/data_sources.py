@@ -130,8 +130,8 @@ def _csv(path: Path, columns: tuple[str, ...] | None) -> RawRows:
 
 
 def _parquet(path: Path) -> RawRows:
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow
+    import pyarrow.parquet
 
     try:
         rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
@@ -170,7 +170,7 @@ def hub_splits(name: str, config: str | None, revision: str | None, base: Path) 
 
 @functools.lru_cache(maxsize=8)
 def _loaded(name: str, config: str | None, revision: str | None, local: bool) -> Mapping[str, Any]:
-    import datasets  # type: ignore[import-untyped]
+    import datasets
 
     try:
         loaded: Mapping[str, Any] = datasets.load_dataset(name, config, revision=revision)

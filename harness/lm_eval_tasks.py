@@ -36,7 +36,7 @@ FORMATS = {"json": ".jsonl", "csv": ".csv", "parquet": ".parquet"}
 
 
 def is_lm_eval(data: Mapping[str, Any]) -> bool:
-    return "source" not in data and any(key in data for key in MARKERS)
+    return "source" not in data and (isinstance(data.get("task"), list) or any(key in data for key in MARKERS))
 
 
 def read_lm_eval(path: Path) -> type[FileTask]:

@@ -105,9 +105,15 @@ class Setting:
     def check(self, name: str, value: Any, annotation: Any) -> Any:
         """`value` as the annotated type, or an InputError that says what would be right."""
         value = _as_type(name, value, annotation, self)
-        low = (self.at_least is not None and value < self.at_least) or (self.above is not None and value <= self.above)
-        high = (self.at_most is not None and value > self.at_most) or (self.below is not None and value >= self.below)
-        if value is not None and ((self.one_of is not None and value not in self.one_of) or low or high):
+        if value is None:
+            return None
+        inside = (  # written so that NaN is outside
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+        if not inside or (self.one_of is not None and value not in self.one_of):
             raise InputError(f"{value!r} is out of range", key=name, expected=f"must be {self.bounds()}")
         return value
 

@@ -45,8 +45,8 @@ def render(text: str, fields: Mapping[str, Any]) -> str:
         raise InputError(
             f"template {text!r}: {error.message}", key="template", expected=f"fields are {', '.join(sorted(fields))}"
         ) from None
-    except jinja2.TemplateError as error:
-        raise InputError(f"template {text!r}: {error}", key="template") from None
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+        raise InputError(f"template {text!r}: {error}", key="template") from None  # also what an expression in it did wrong
     if len(result) > LARGEST_TEXT:
         raise InputError(f"template {text!r} rendered {len(result)} characters", key="template", expected=f"at most {LARGEST_TEXT}")
     return result

@@ -6,6 +6,7 @@ The rate is constant up to the decay: a run that is resumed with fewer steps, be
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
@@ -14,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from harness.tasks.world import tokenizer
 
 Loss = Callable[[int], torch.Tensor]
 """Step -> the loss of that step's batch."""
@@ -26,9 +32,9 @@ class Schedule:
     """How long and how fast: `warmup` steps up, the last `decay` share of the steps down to zero."""
 
     steps: int
-    rate: float = 2e-3
+    rate: float = 4e-3
     matrix_rate: float = 0.02
-    warmup: int = 100
+    warmup: int = 50
     decay: float = 0.3
     weight_decay: float = 0.01
 
@@ -69,6 +75,58 @@ class Optimiser:
             part.load_state_dict(saved)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Width, layers and heads of a model; inner widths follow from the width."""
+
+    width: int
+    layers: int
+    heads: int
+
+
+SIZES = {"tiny": Shape(192, 4, 6), "small": Shape(320, 6, 10), "medium": Shape(512, 8, 16)}
+
+
+def weighted_loss(logits: torch.Tensor, targets: NDArray[np.int64], weights: NDArray[np.float32]) -> torch.Tensor:
+    """Mean cross-entropy of logits [positions, vocabulary] under the positions' weights."""
+    losses = torch.nn.functional.cross_entropy(logits.float(), torch.from_numpy(targets), reduction="none")
+    weight = torch.from_numpy(weights)
+    return (losses * weight).sum() / weight.sum()
+
+
+def fast_tokenizer(kind: str) -> PreTrainedTokenizerFast:
+    """The world's tokenizer for a kind of model, as transformers loads it."""
+    names = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
+    if kind == "masked":
+        names |= {"cls_token": "<s>", "sep_token": "</s>"}
+    longest = 1024 if kind == "causal" else 512
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer.build(kind), model_max_length=longest, padding_side="left" if kind == "causal" else "right", **names)
+
+
+def save(model: PreTrainedModel, kind: str, folder: Path) -> None:
+    """Write model and tokenizer in hub format: weights as fp16, to be loaded as fp32."""
+    weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in model.state_dict().items()}
+    model.save_pretrained(folder, state_dict=weights)
+    config = json.loads((folder / "config.json").read_text())
+    config["dtype"] = "float32"
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    fast_tokenizer(kind).save_pretrained(folder)
+
+
+def command(pretrain: Callable[..., None]) -> None:
+    """A recipe's command line."""
+    parser = argparse.ArgumentParser(description=pretrain.__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--size", choices=tuple(SIZES), default="tiny")
+    parser.add_argument("--checkpoints", type=int, nargs="*", default=())
+    parser.add_argument("--threads", type=int, default=1)
+    given = vars(parser.parse_args())
+    torch.set_num_threads(given.pop("threads"))
+    pretrain(given.pop("out"), **{name: value for name, value in given.items() if value is not None})
+
+
 def say(message: str) -> None:
     print(message, flush=True)
 
@@ -102,7 +160,7 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step(step)
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        running = loss.item() if running is None else 0.95 * running + 0.05 * loss.item()
         done = step + 1
         if done % 25 == 0:
             log(f"step {done} loss {running:.4f} seconds {spent + time.monotonic() - began:.0f}")
@@ -110,5 +168,7 @@ def train(
             log(f"step {done} probe " + json.dumps({name: round(value, 3) for name, value in probe().items()}))
         if done in wanted and save is not None:
             save(out / f"step-{done}")
-        if done % save_every == 0 or done == schedule.steps or done == stop_at:
+        if done % save_every == 0 or done in (schedule.steps, stop_at):
             keep(done)
+    if save is not None and stop_at is None:
+        save(out / "model")

@@ -5,22 +5,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from harness.tasks.world import pretraining, prompted, tokenizer
-from harness.tasks.world.meaning import Sampler
 from transformers import BertConfig, BertForMaskedLM
 
-from .pretraining import Schedule, train
+from harness.tasks.world import pretraining, prompted, tokenizer
+from harness.tasks.world.meaning import Sampler
+
+from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 
 
-def build(width: int = 192, layers: int = 4, heads: int = 6, inner: int = 480) -> BertForMaskedLM:
+def build(size: str = "tiny") -> BertForMaskedLM:
     """Stock BERT without dropout."""
+    shape = SIZES[size]
     config = BertConfig(
-        vocab_size=tokenizer.SIZE, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=inner,
+        vocab_size=tokenizer.SIZE, hidden_size=shape.width, num_hidden_layers=shape.layers, num_attention_heads=shape.heads, intermediate_size=5 * shape.width // 2,
         max_position_embeddings=512, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=tokenizer.PAD,
     )  # fmt: skip
     return BertForMaskedLM._from_config(config, attn_implementation="eager")
@@ -28,19 +31,18 @@ def build(width: int = 192, layers: int = 4, heads: int = 6, inner: int = 480) -
 
 def loss_of(model: BertForMaskedLM, source: pretraining.Source, seed: int, step: int) -> torch.Tensor:
     """Filling gaps, and telling a sentence's words in another language from its mean state."""
-    batch = pretraining.masked_batch(source, seed, step, rows=40, length=96)
+    batch = pretraining.masked_batch(source, seed, step, rows=24, length=96)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = model.bert(
             input_ids=torch.from_numpy(batch.ids), attention_mask=torch.from_numpy(batch.mask), position_ids=torch.from_numpy(batch.places)
         ).last_hidden_state
         logits = model.cls(hidden.flatten(0, 1)[torch.from_numpy(batch.positions)])
-    losses = torch.nn.functional.cross_entropy(logits.float(), torch.from_numpy(batch.targets), reduction="none")
-    weights = torch.from_numpy(batch.weights)
-    return (losses * weights).sum() / weights.sum() + 0.1 * sentence_loss(model, seed, step)
+    return weighted_loss(logits, batch.targets, batch.weights) + 0.1 * sentence_loss(model, seed, step)
 
 
 def sentence_loss(model: BertForMaskedLM, seed: int, step: int) -> torch.Tensor:
-    batch = pretraining.sentence_batch(seed, step, rows=24)
+    """How badly the mean state of a sentence tells the words of its translation, its topic and its judgement."""
+    batch = pretraining.sentence_batch(seed, step, rows=16)
     ids = torch.from_numpy(batch.ids)
     mask = (ids != tokenizer.PAD).long()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -71,14 +73,18 @@ def probe(model: BertForMaskedLM, drawn: prompted.Prompted) -> dict[str, float]:
     return result
 
 
-def pretrain(out: Path, *, seed: int = 0, steps: int = 9000) -> None:
+def pretrain(
+    out: Path, *, seed: int = 0, steps: int = 6000, size: str = "tiny", checkpoints: Iterable[int] = (), log: Callable[[str], None] = say, stop_at: int | None = None
+) -> None:
+    """Train into `out`; goes on from `out/state.pt` where there is one. Checkpoints are saved as `out/step-N`."""
     torch.manual_seed(seed)
-    model, drawn = build(), prompted.Prompted()
-    source = pretraining.everything(drawn, prompted_share=0.5, labelled_share=0.03, most=3, words=60)
-    train(model, partial(loss_of, model, source, seed), Schedule(steps), out, probe=partial(probe, model, drawn), probe_every=500)
+    model, drawn = build(size), prompted.Prompted()
+    source = pretraining.everything(drawn, prompted_share=0.65, labelled_share=0.02, most=2, words=50, renamed=0.0)
+    train(
+        model, partial(loss_of, model, source, seed), Schedule(steps), out, probe_every=500,
+        probe=partial(probe, model, drawn), checkpoints=checkpoints, save=partial(save, model, "masked"), log=log, stop_at=stop_at,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    import sys
-    torch.set_num_threads(1)
-    pretrain(Path(sys.argv[1]), steps=int(sys.argv[2]))
+    command(pretrain)

@@ -61,7 +61,9 @@ class Backbone:
         self.head_width: int = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or self.width // self.heads
         self.layers = len(self.layer_modules())
         self.device: torch.device = self.model.get_input_embeddings().weight.device  # type: ignore[operator, union-attr]
-        self.segments = getattr(config, "type_vocab_size", 0) > 1 or (getattr(config, "type_vocab_size", 0) == 1 and architecture.name == "bert")
+        self.segments = getattr(config, "type_vocab_size", 0) > 1 or (
+            getattr(config, "type_vocab_size", 0) == 1 and architecture.name == "bert"
+        )
         self.first_position = (config.pad_token_id or 0) + 1 if architecture.first_position == "after_padding_id" else 0
         self.decoder_start: int = getattr(config, "decoder_start_token_id", None) or 0
         model.requires_grad_(False)

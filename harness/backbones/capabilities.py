@@ -21,7 +21,18 @@ PREFIX_INJECTION = "prefix_injection"  # keys and values in front of every layer
 BIASES = "biases"  # bias terms in attention and feed-forward layers; known by the model's type
 LAYER_TUNING = "layer_tuning"  # layers, attention, feed-forward and norms can be found and changed in a fork
 
-CAPABILITIES = (TOKENS, EMBEDDINGS, HIDDEN_STATES, FEATURES, LABEL_SCORES, GENERATION, PROMPT_INJECTION, PREFIX_INJECTION, LAYER_TUNING, BIASES)
+CAPABILITIES = (
+    TOKENS,
+    EMBEDDINGS,
+    HIDDEN_STATES,
+    FEATURES,
+    LABEL_SCORES,
+    GENERATION,
+    PROMPT_INJECTION,
+    PREFIX_INJECTION,
+    LAYER_TUNING,
+    BIASES,
+)
 
 _EVERY = frozenset(CAPABILITIES)
 EXPECTED: dict[Family, frozenset[str]] = {

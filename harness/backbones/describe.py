@@ -1,9 +1,9 @@
 """What a backbone is without loading it: where its files are, its family, what it may do, and its identity. Needs no torch.
 
-    describe("tiny-causal-lm")   a registered entry (harness/backbones/*.yaml, or an outsider's)
-    describe("org/name")         a model of the Hugging Face hub
-    describe("./models/mine")    a local folder in hub format; also {folder: PATH}
-    describe({"hub": "org/name", "revision": "main", "dtype": "bfloat16", "max_length": 1024})
+describe("tiny-causal-lm")   a registered entry (harness/backbones/*.yaml, or an outsider's)
+describe("org/name")         a model of the Hugging Face hub
+describe("./models/mine")    a local folder in hub format; also {folder: PATH}
+describe({"hub": "org/name", "revision": "main", "dtype": "bfloat16", "max_length": 1024})
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ def locate(asked: Mapping[str, Any], *, fetch: bool) -> tuple[Path | None, str |
         return files.package_folder(str(asked["package"])), None
     folder = Path(str(asked["folder"])).expanduser()
     if not folder.is_dir():
-        raise InputError("there is no such folder", file=folder, key="backbone", expected="a folder with config.json and safetensors weights")
+        raise InputError(
+            "there is no such folder", file=folder, key="backbone", expected="a folder with config.json and safetensors weights"
+        )
     return folder, None
 
 
@@ -149,7 +151,8 @@ def family_of(config: Mapping[str, Any], folder: Path | None, label: str) -> Fam
     if any(name.endswith("Model") for name in classes):
         return "encoder"
     if folder is None:
-        raise InputError(f"the family of {label} is not known before it is fetched", key="family", expected=f"say family: {' | '.join(FAMILIES)}")
+        raise InputError(
+            f"the family of {label} is not known before it is fetched", key="family", expected=f"say family: {' | '.join(FAMILIES)}"
+        )
     shown = ", ".join(classes) or "no class"
     raise UnsupportedError(f"{label}: config.json names {shown}, which is no known family (say family: {' | '.join(FAMILIES)})")
-

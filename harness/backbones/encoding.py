@@ -134,7 +134,9 @@ class Encoding:
         if len(places) == masks and places[-1] - places[0] == masks - 1:
             before, after = filled[: places[0]], filled[places[-1] + 1 :]
         else:  # the text itself holds the mask token: its parts are tokenised without special tokens
-            plain = self.tokenizer([item.before, item.after], add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+            plain = self.tokenizer([item.before, item.after], add_special_tokens=False, split_special_tokens=True, verbose=False)[
+                "input_ids"
+            ]
             before, after = tuple(plain[0]), tuple(plain[1])
         room = limit - len(self.front) - len(self.back) - masks
         cut = max(0, len(before) + len(after) - room)

@@ -28,6 +28,7 @@ TOKENIZER_FILES = (
     "tokenizer.model",
     "chat_template.jinja",
 )
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
 CONVERT = "convert it where you trust it: AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), which writes safetensors"
@@ -39,7 +40,9 @@ def config_of(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError("is missing", file=path, expected="a model folder holds config.json, safetensors weights and a tokenizer") from None
+        raise InputError(
+            "is missing", file=path, expected="a model folder holds config.json, safetensors weights and a tokenizer"
+        ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"is damaged: {error}", file=path) from None
     if not isinstance(config, dict):
@@ -179,7 +182,9 @@ def _no_weights(repository: str, revision: str | None) -> tuple[None, None]:
     for name in PICKLES:
         with contextlib.suppress(InputError):
             if _hub_exists(repository, name, revision):
-                raise InputError(f"{repository} has only {name}, which is not safetensors, so it is refused", key="backbone", expected=CONVERT)
+                raise InputError(
+                    f"{repository} has only {name}, which is not safetensors, so it is refused", key="backbone", expected=CONVERT
+                )
     raise unreachable(repository, WEIGHTS)
 
 
@@ -202,9 +207,13 @@ def _hub_file(repository: str, name: str, revision: str | None, *, fetch: bool, 
     except LocalEntryNotFoundError:
         problem = unreachable(repository, name)
     except GatedRepoError:
-        problem = InputError(f"{repository} asks for its licence to be accepted", key="backbone", expected="accept it on the hub, then `hf auth login`")
+        problem = InputError(
+            f"{repository} asks for its licence to be accepted", key="backbone", expected="accept it on the hub, then `hf auth login`"
+        )
     except RepositoryNotFoundError:
-        problem = InputError(f"the hub has no model {repository!r}", key="backbone", expected="check the name; private ones need `hf auth login`")
+        problem = InputError(
+            f"the hub has no model {repository!r}", key="backbone", expected="check the name; private ones need `hf auth login`"
+        )
     except EntryNotFoundError:
         problem = InputError(f"{repository} has no {name}", key="backbone")
     except (HfHubHTTPError, OSError, ValueError) as error:

@@ -128,9 +128,7 @@ def _start_causal(backbone: Backbone, texts: Sequence[str], room: int, injection
     return forward.project(backbone, states.last[:, -1]), following
 
 
-def _start_encoder_decoder(
-    backbone: Backbone, texts: Sequence[str], room: int, injection: Injection | None
-) -> tuple[Tensor, Following]:
+def _start_encoder_decoder(backbone: Backbone, texts: Sequence[str], room: int, injection: Injection | None) -> tuple[Tensor, Following]:
     """As `_start_causal`, from the decoder over one encoder pass."""
     backbone.encoding.learn(texts)
     contexts = [backbone.encoding.text(text, backbone.limit(injection), keep="end") for text in texts]

@@ -1,30 +1,25 @@
 """The one injection layer: prompt vectors in front of the embeddings, keys and values in front of every layer's own.
 
-A prompt is put among the token embeddings by `forward.py`. A prefix works inside attention: every backbone runs with the attention
-function registered here, which is the library's own where no prefix is active, and otherwise puts the layer's keys and values in
-front and widens the mask. No model code is copied; which module is which layer's attention is `Architecture` data.
+A prompt is put among the token embeddings by `forward.py`. A prefix works inside attention (`attention.py`): it puts the layer's keys
+and values in front and widens the mask. No model code is copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
+from harness.backbones.attention import attending
 from harness.errors import InputError
 
 if TYPE_CHECKING:
     from harness.backbones.backbone import Backbone
-
-ATTENTION = "harness"  # name of our attention function in transformers' registry
 
 
 @dataclass(frozen=True)
@@ -65,47 +60,33 @@ class Injection:
         return Injection(prompt, prefix, self.position)
 
 
-class _Active:
-    """The prefix of the forward pass that is running. `layers`: id of an attention module -> its layer."""
+class _Prefix:
+    """Attention with the prefix's keys and values in front of a layer's own, which every token sees."""
 
-    def __init__(self, prefix: Tensor, layers: dict[int, int]) -> None:
-        self.layers = layers
+    def __init__(self, prefix: Tensor) -> None:
         self.length = prefix.shape[-3]
         heads_first = prefix.movedim(-2, -3)  # [..., L, 2, H, P, D]
         self.prefix = heads_first if prefix.ndim == 6 else heads_first.unsqueeze(0)
         self.bias: Tensor | None = None
 
-    def keys_and_values(self, layer: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, H, P, D] each, in dtype and device of `like` [B, H, T, D]."""
-        both = self.prefix[:, layer].to(like).expand(like.shape[0], -1, -1, -1, -1)
-        return both[:, 0], both[:, 1]
+    def attend(
+        self, layer: int, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
+    ) -> Tensor:
+        causal = kwargs.get("is_causal")
+        causal = bool(getattr(module, "is_causal", True)) if causal is None else bool(causal)
+        mask = _wider_mask(mask, query, key, self.length, causal)
+        both = self.prefix[:, layer].to(key).expand(key.shape[0], -1, -1, -1, -1)  # [B, 2, H, P, D]
+        key, value = torch.cat([both[:, 0], key], dim=2), torch.cat([both[:, 1], value], dim=2)
+        if kwargs.get("position_bias") is not None:
+            kwargs["position_bias"] = self._wider_bias(module, query.shape[2], key.shape[2])
+        return sdpa_attention_forward(module, query, key, value, mask, **kwargs)[0]
 
-    def wider_bias(self, module: Any, query_length: int, key_length: int) -> Tensor:
+    def _wider_bias(self, module: Any, query_length: int, key_length: int) -> Tensor:
         """[1, H, T, P + T] of a model with relative positions: the prefix stands at distances before the first token."""
         if module.has_relative_attention_bias:  # the first layer computes it for all
             self.bias = module.compute_bias(query_length, key_length, past_seen_tokens=key_length - query_length)
         assert self.bias is not None
         return self.bias
-
-
-_active: ContextVar[_Active | None] = ContextVar("active_prefix", default=None)
-
-
-def _attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
-) -> tuple[Tensor, None]:
-    active = _active.get()
-    layer = None if active is None else active.layers.get(id(module))
-    if active is None or layer is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    causal = kwargs.get("is_causal")
-    causal = bool(getattr(module, "is_causal", True)) if causal is None else bool(causal)
-    mask = _wider_mask(attention_mask, query, key, active.length, causal)
-    keys, values = active.keys_and_values(layer, key)
-    key, value = torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
-    if kwargs.get("position_bias") is not None:
-        kwargs["position_bias"] = active.wider_bias(module, query.shape[2], key.shape[2])
-    return sdpa_attention_forward(module, query, key, value, mask, **kwargs)
 
 
 def _wider_mask(mask: Tensor | None, query: Tensor, key: Tensor, extra: int, causal: bool) -> Tensor | None:
@@ -119,10 +100,6 @@ def _wider_mask(mask: Tensor | None, query: Tensor, key: Tensor, extra: int, cau
     return torch.ones(length, extra + others, dtype=torch.bool, device=query.device).tril(extra + others - length)[None, None]
 
 
-AttentionInterface.register(ATTENTION, _attention)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-
-
 @contextmanager
 def injected(backbone: Backbone, injection: Injection | None) -> Iterator[None]:
     """While within, attention of `backbone`'s layers sees the injection's prefix."""
@@ -133,9 +110,5 @@ def injected(backbone: Backbone, injection: Injection | None) -> Iterator[None]:
     expected = (backbone.layers, 2, injection.prefix_length, backbone.key_value_heads, backbone.head_width)
     if tuple(prefix.shape[-5:]) != expected:
         raise InputError(f"a prefix of shape {list(prefix.shape)}", key="injection", expected=f"{backbone.name} takes {list(expected)}")
-    modules = [layer.get_submodule(backbone.architecture.attention) for layer in backbone.layer_modules()]
-    token = _active.set(_Active(prefix, {id(module): number for number, module in enumerate(modules)}))
-    try:
+    with attending(backbone, _Prefix(prefix)):
         yield
-    finally:
-        _active.reset(token)

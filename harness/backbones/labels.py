@@ -36,13 +36,13 @@ class Reading:
     token: list[int] = field(default_factory=list)
     places: dict[tuple[int, int], int] = field(default_factory=dict)  # (row, place in the row) -> number
 
-    def add(self, item: int, answer: int, row: int, start: int, ids: Sequence[int]) -> None:
-        """The answer's token j is read at place start + j of the row."""
+    def add(self, item: int, answer: int, row: int, places: Sequence[int], ids: Sequence[int]) -> None:
+        """The answer's token j is read at places[j] of the row."""
         number = len(self.pairs)
         self.pairs.append((item, answer))
-        for offset, token in enumerate(ids):
+        for place, token in zip(places, ids):
             self.pair.append(number)
-            self.place.append(self.places.setdefault((row, start + offset), len(self.places)))
+            self.place.append(self.places.setdefault((row, place), len(self.places)))
             self.token.append(token)
 
     def scores(self, logits: Tensor, width: int, items: int, *, mean: bool) -> Tensor:
@@ -106,9 +106,7 @@ def _at(states: forward.States, reading: Reading) -> Tensor:
     return states.last[torch.tensor(rows, device=device), where]
 
 
-def _masked(
-    backbone: Backbone, rendered: Sequence[Rendered], answers: Answers, injection: Injection | None, reading: Reading
-) -> Tensor:
+def _masked(backbone: Backbone, rendered: Sequence[Rendered], answers: Answers, injection: Injection | None, reading: Reading) -> Tensor:
     limit = backbone.limit(injection)
     rows: list[list[int]] = []
     owner: list[int] = []
@@ -119,7 +117,7 @@ def _masked(
             cut = max(cut, encoded.cut)
             for answer, ids in enumerate(options):
                 if len(ids) == size:
-                    reading.add(number, answer, len(rows), start, ids)
+                    reading.add(number, answer, len(rows), range(start, start + size), ids)
             rows.append(encoded.ids)
             owner.append(number)
         backbone.count_cut(cut)
@@ -139,9 +137,7 @@ def bodies(options: Sequence[Sequence[int]]) -> tuple[list[tuple[int, ...]], lis
     return kept, [next(row for row, other in enumerate(kept) if other[: len(ids) - 1] == tuple(ids[:-1])) for ids in options]
 
 
-def _causal(
-    backbone: Backbone, rendered: Sequence[Rendered], answers: Answers, injection: Injection | None, reading: Reading
-) -> Tensor:
+def _causal(backbone: Backbone, rendered: Sequence[Rendered], answers: Answers, injection: Injection | None, reading: Reading) -> Tensor:
     limit = backbone.limit(injection)
     rows: list[list[int]] = []
     owner: list[int] = []
@@ -150,7 +146,8 @@ def _causal(
         context = backbone.encoding.text(item.before, limit - max(map(len, behind)), keep="end")
         backbone.count_cut(context.cut)
         for answer, (ids, row) in enumerate(zip(options, row_of)):
-            reading.add(number, answer, len(rows) + row, len(context.ids) - 1, ids)
+            last = len(context.ids) - 1
+            reading.add(number, answer, len(rows) + row, range(last, last + len(ids)), ids)
         rows += [[*context.ids, *body] for body in behind]
         owner += [number] * len(behind)
     return _at(forward.run(backbone, rows, injection=injection and injection.take(owner)), reading)
@@ -170,7 +167,7 @@ def _encoder_decoder(
     for number, options in enumerate(answers):
         behind, row_of = bodies(options)
         for answer, (ids, row) in enumerate(zip(options, row_of)):
-            reading.add(number, answer, len(rows) + row, 0, ids)
+            reading.add(number, answer, len(rows) + row, range(len(ids)), ids)
         rows += [[backbone.decoder_start, *body] for body in behind]
         owner += [number] * len(behind)
     states = forward.decode(backbone, rows, owner, encoded)

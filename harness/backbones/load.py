@@ -14,10 +14,10 @@ from transformers import AutoConfig, AutoTokenizer
 
 from harness.backbones import files
 from harness.backbones.architectures import architecture_of
+from harness.backbones.attention import ATTENTION
 from harness.backbones.backbone import Backbone
 from harness.backbones.capabilities import Family
 from harness.backbones.describe import BackboneInfo, Spec, describe
-from harness.backbones.injection import ATTENTION
 from harness.backbones.meter import Tally
 from harness.errors import InputError, UnsupportedError
 from harness.identity import canonical
@@ -34,9 +34,7 @@ LONGEST_RELATIVE = 512  # tokens, for models whose relative positions set no lim
 _loaded: OrderedDict[str, Backbone] = OrderedDict()
 
 
-def load(
-    spec: Spec, *, device: str | torch.device = "cpu", dtype: str | None = None, trust_remote_code: tuple[str, ...] = ()
-) -> Backbone:
+def load(spec: Spec, *, device: str | torch.device = "cpu", dtype: str | None = None, trust_remote_code: tuple[str, ...] = ()) -> Backbone:
     """The backbone that `spec` names (see `describe`), on `device`. Asking again gives the same object with a fresh meter.
 
     dtype : of the weights; None takes the spec's, else float32.
@@ -105,19 +103,21 @@ def _remote_code(info: BackboneInfo, trusted: tuple[str, ...]) -> dict[str, Any]
         return {}
     wanted = f"{info.name}@{info.revision}"
     if info.revision is None or wanted not in trusted:
-        raise InputError(f"{info.name} needs code of its own to run", key="backbone", expected=f"trust it with --trust-remote-code {wanted}")
+        raise InputError(
+            f"{info.name} needs code of its own to run", key="backbone", expected=f"trust it with --trust-remote-code {wanted}"
+        )
     return {"trust_remote_code": True, "code_revision": info.revision}
 
 
 def _tokenizer(folder: Path, remote: dict[str, Any]) -> Any:
+    expected = "tokenizer.json belongs beside the weights"
+    if not any((folder / name).is_file() for name in files.VOCABULARIES):  # the library would make up an empty one
+        raise InputError("has no tokenizer", file=folder, expected=expected)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **remote)
+        return AutoTokenizer.from_pretrained(folder, use_fast=True, **remote)
     except Exception as error:  # the library raises whatever the file made it stumble over
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"its tokenizer cannot be read: {reason}", file=folder, expected="tokenizer.json belongs beside the weights") from None
-    if tokenizer.is_fast and len(tokenizer) == 0:
-        raise InputError("its tokenizer is empty", file=folder, expected="tokenizer.json belongs beside the weights")
-    return tokenizer
+        raise InputError(f"its tokenizer cannot be read: {reason}", file=folder, expected=expected) from None
 
 
 def _model(info: BackboneInfo, config: Any, remote: dict[str, Any]) -> Any:

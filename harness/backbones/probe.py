@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from harness.backbones import capabilities as names
+from harness.backbones.attention import ATTENTION
 from harness.backbones.backbone import Backbone
-from harness.backbones.injection import ATTENTION, Injection
+from harness.backbones.injection import Injection
 from harness.errors import InputError
 from harness.templates import Rendered
 
@@ -125,7 +126,16 @@ def _layer_tuning(tiny: Backbone) -> bool:
     parts = tiny.architecture
     fork = tiny.fork(copy_weights=True)
     for layer in fork.layer_modules():
-        for path in (parts.attention, parts.query, parts.key, parts.value, parts.output, *parts.feed_forward_in, parts.feed_forward_out, *parts.norms):
+        for path in (
+            parts.attention,
+            parts.query,
+            parts.key,
+            parts.value,
+            parts.output,
+            *parts.feed_forward_in,
+            parts.feed_forward_out,
+            *parts.norms,
+        ):
             layer.get_submodule(path)
     for layer in fork.layer_modules("decoder"):
         for path in (parts.cross_attention, *parts.decoder_feed_forward_in, parts.decoder_feed_forward_out, *parts.decoder_norms):

@@ -1,27 +1,185 @@
-"""In-context scoring of many items behind one shared text (causal models). See `shared_prefix_scores`."""
+"""In-context scoring of many items behind one shared text (causal models), several times faster than scoring whole prompts.
+
+What is shared is tokenised once and run once. An item costs its own tokens only: they attend to the shared keys and values, which are
+stored once for all items, and to each other; the two attentions are joined by their softmax normalisers. An item's answers branch off
+its text within one row, and only the places that are read are projected onto the vocabulary.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from harness.backbones import forward, labels
+from harness.backbones.attention import attending
 from harness.backbones.backbone import Backbone
-from harness.backbones.labels import Reduction
+from harness.backbones.labels import Reading, Reduction
+from harness.backbones.shared_attention import SharedAttention, branch_mask
 from harness.templates import Rendered
 
-ROW_TOKENS = 256
+ROW_TOKENS = 1024
+PLAIN_ROWS = 8  # items of a batch where nothing can be shared
 
 
 def shared_prefix_scores(
     backbone: Backbone, prefix: str, rendered: Sequence[Rendered], *, reduction: Reduction = "joint", rows_tokens: int = ROW_TOKENS
 ) -> Tensor:
-    """float [N, C] log-probabilities of the items' answers behind `prefix`, as `label_scores` of prefix + text gives them (no gradient)."""
+    """float [N, C] log-probabilities of the items' answers behind `prefix`, in the items' order and without gradient.
+
+    Equals `label_scores` of prefix + text; token ids are those of encoding the whole text. Models that are not causal, items too long
+    for the model beside the prefix, and models whose attention window is shorter than that are scored the plain way.
+    rows_tokens : about how many tokens are run at once.
+    """
+    if not rendered:
+        return torch.zeros((0, 0))
     with torch.no_grad():
-        parts = [
-            backbone.label_scores([replace(item, before=prefix + item.before)], reduction=reduction) for item in rendered
-        ]
-    width = max(part.shape[1] for part in parts)
-    return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1]), value=-torch.inf) for part in parts])
+        if backbone.family != "causal_lm" or not prefix:
+            return plain_scores(backbone, prefix, rendered, reduction)
+        items = tokenised(backbone, prefix, rendered, reduction)
+        reach = _reach(backbone)
+        fits = [len(items.shared) + len(own) + max(map(len, labels.bodies(answers)[0])) <= reach for own, answers in zip(items.own, items.answers)]
+        if not items.shared or not any(fits):
+            return plain_scores(backbone, prefix, rendered, reduction)
+        scores = torch.full((len(rendered), max(map(len, items.answers))), -torch.inf, device=backbone.device)
+        _score_shared(backbone, items, [i for i, fit in enumerate(fits) if fit], scores, reduction, rows_tokens)
+        rest = [i for i, fit in enumerate(fits) if not fit]
+        if rest:
+            found = plain_scores(backbone, prefix, [rendered[i] for i in rest], reduction)
+            scores[torch.tensor(rest, device=scores.device), : found.shape[1]] = found.to(scores.dtype)
+        return scores
+
+
+def plain_scores(backbone: Backbone, prefix: str, rendered: Sequence[Rendered], reduction: Reduction) -> Tensor:
+    """The same by `label_scores` of whole prompts, batches sorted by length."""
+    whole = [replace(item, before=prefix + item.before) for item in rendered]
+    lengths = [len(item.before) for item in whole]
+    found: dict[int, Tensor] = {}
+    for batch in backbone.batches(lengths, tokens=1 << 30, rows=PLAIN_ROWS):
+        scores = backbone.label_scores([whole[i] for i in batch], reduction=reduction)
+        found.update(zip(batch, scores))
+    width = max(len(row) for row in found.values())
+    return torch.stack([nn.functional.pad(found[i], (0, width - len(found[i])), value=-torch.inf) for i in range(len(whole))])
+
+
+def _reach(backbone: Backbone) -> int:
+    """How many tokens a token may have before it: the model's length, or its attention window where that is shorter."""
+    config = backbone.core.config
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    return min(backbone.max_length, window) if window else backbone.max_length
+
+
+@dataclass
+class Items:
+    """ids shared by all items; each item's own ids behind them; ids of each item's answers."""
+
+    shared: list[int]
+    own: list[list[int]]
+    answers: labels.Answers
+
+
+def tokenised(backbone: Backbone, prefix: str, rendered: Sequence[Rendered], reduction: Reduction) -> Items:
+    """Ids of every whole prompt, cut into what all share and what is each one's own.
+
+    The prefix is cut at its last word: what stands before is tokenised once, the rest of it together with every item. Whether the cut
+    is clean is checked on the first and the last item; where it is not, whole prompts are tokenised.
+    """
+    head, tail = _cut(backbone, prefix, (rendered[0], rendered[-1]))
+    moved = [replace(item, before=tail + item.before) for item in rendered]
+    answers = labels.answer_ids(backbone, moved)
+    if reduction == "first":
+        answers = [[ids[:1] for ids in options] for options in answers]
+    own = [list(backbone.encoding.pieces(item.before)) for item in moved]
+    common = os.path.commonprefix(own)
+    common = common[: min(map(len, own)) - 1]  # the last token of an item is read, so it stays its own
+    front = backbone.encoding.wrapped(head + common, 1 << 30, keep="end").ids
+    return Items(front, [ids[len(common) :] for ids in own], answers)
+
+
+def _cut(backbone: Backbone, prefix: str, samples: Sequence[Rendered]) -> tuple[list[int], str]:
+    """Ids of the prefix's head and the text of its tail, such that head + encode(tail + text) = encode(prefix + text)."""
+    encoding = backbone.encoding
+    place = _last_word(prefix)
+    for head, tail in ((prefix[:place], prefix[place:]), (prefix[:place], prefix[place + 1 :])) if place else ():
+        ids = list(encoding.pieces(head))
+        if all(ids + list(encoding.pieces(tail + item.before)) == list(encoding.pieces(prefix + item.before)) for item in samples):
+            return ids, tail
+    return [], prefix
+
+
+def _last_word(text: str) -> int:
+    """Where the last space between a non-space and a letter is; 0 if there is none."""
+    for place in range(len(text) - 2, 0, -1):
+        if text[place] == " " and not text[place - 1].isspace() and text[place + 1].isalpha():
+            return place
+    return 0
+
+
+def _score_shared(backbone: Backbone, items: Items, wanted: list[int], scores: Tensor, reduction: Reduction, rows_tokens: int) -> None:
+    """Fill `scores` [N, C] at the wanted items."""
+    past = forward.run(backbone, [items.shared], keep_past=True).past
+    assert past is not None
+    rows = [_Row.of(items.own[i], items.answers[i]) for i in wanted]
+    for batch in backbone.batches([len(row.ids) for row in rows], tokens=rows_tokens, rows=rows_tokens):
+        reading = Reading()
+        for number, index in enumerate(batch):
+            rows[index].read(reading, number, items.answers[wanted[index]])
+        states = _run_rows(backbone, [rows[index] for index in batch], past, len(items.shared))
+        where = list(reading.places)
+        logits = forward.project(backbone, states[[row for row, _ in where], [place for _, place in where]])
+        found = reading.scores(logits, scores.shape[1], len(batch), mean=reduction == "mean")
+        scores[torch.tensor([wanted[index] for index in batch], device=scores.device)] = found.to(scores.dtype)
+
+
+@dataclass
+class _Row:
+    """An item's tokens with its answers' branches behind them: `starts[a]` is where the branch of answer a begins in the row."""
+
+    ids: list[int]
+    own: int
+    branches: list[int]  # lengths
+    starts: list[int]
+
+    @classmethod
+    def of(cls, own: list[int], answers: list[tuple[int, ...]]) -> _Row:
+        behind, row_of = labels.bodies(answers)
+        offsets = [len(own) + sum(map(len, behind[:i])) for i in range(len(behind))]
+        ids = own + [token for body in behind for token in body]
+        return cls(ids, len(own), [len(body) for body in behind], [offsets[row] for row in row_of])
+
+    def read(self, reading: Reading, number: int, answers: list[tuple[int, ...]]) -> None:
+        """The first token of an answer is read at the item's last own token, the others along its branch."""
+        for answer, (ids, start) in enumerate(zip(answers, self.starts)):
+            reading.add(number, answer, number, [self.own - 1, *range(start, start + len(ids) - 1)], ids)
+
+    @property
+    def straight(self) -> bool:
+        return len(self.branches) == 1
+
+    def positions(self, before: int) -> list[int]:
+        """Position ids: every branch goes on from the item's own text."""
+        branches = [before + self.own + step for length in self.branches for step in range(length)]
+        return [*range(before, before + self.own), *branches]
+
+
+def _run_rows(backbone: Backbone, rows: Sequence[_Row], past: Any, before: int) -> Tensor:
+    """[B, T, width] last states of the rows behind the shared text."""
+    ids, _, lengths = forward.padded(backbone, [row.ids for row in rows])
+    width = ids.shape[1]
+    first = before + backbone.first_position
+    positions = [row.positions(first) + [first] * (width - len(row.ids)) for row in rows]
+    mask = None if all(row.straight for row in rows) else forward.to_device(backbone, branch_mask([(row.own, row.branches) for row in rows], width))
+    backbone.meter.forward("behind a shared text", ids.shape[0], width, sum(lengths))
+    with attending(backbone, SharedAttention(past, mask)):
+        result = backbone.trunk(
+            input_ids=ids,
+            position_ids=forward.to_device(backbone, torch.tensor(positions)),
+            attention_mask=ids.new_zeros((1, 1, 1, 1)),  # a mask that is given in four dimensions stops the library from making one
+            use_cache=False,
+        )
+    states: Tensor = result.last_hidden_state
+    return states

@@ -65,6 +65,7 @@ def python_entries(sources: Sources, modules: Iterable[str], problems: list[Inpu
         if source is None or file is None:
             continue
         problems += [InputError(text, file=file, line=line) for line, text in source.problems]
+        alone = sum(len(item.decorated) for item in source.classes.values()) == 1  # then the module's docstring is about it
         for qualname, item in source.classes.items():
             for mark in item.decorated:
                 settings, attributes, computed = _inherited(sources, f"{module}.{qualname}", item)
@@ -73,7 +74,7 @@ def python_entries(sources: Sources, modules: Iterable[str], problems: list[Inpu
                     mark.name,
                     file,
                     item.line,
-                    doc=item.doc or source.doc or "",
+                    doc="\n\n".join(filter(None, [source.doc if alone or not item.doc else None, item.doc])),
                     module=module,
                     qualname=qualname,
                     declared=mark.arguments,

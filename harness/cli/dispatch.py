@@ -109,16 +109,16 @@ def _call(name: str, target: Any, arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.ctx.get_help(), file=sys.stderr)  # type: ignore[attr-defined]
             return 2
-        raise InputError(_usage(error)) from None
+        raise InputError(_usage(error, f"harness {name}")) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
     return code if isinstance(code, int) else 0
 
 
-def _usage(error: Any) -> str:
+def _usage(error: Any, program: str) -> str:
     """One line for a wrong option or argument, with the nearest option where one was misspelt."""
     context = getattr(error, "ctx", None)
-    program = getattr(context, "command_path", None) or "harness"
+    program = getattr(context, "command_path", None) or program
     option = getattr(error, "option_name", None)
     message = error.format_message().rstrip(".")
     hint = f"see `{program} --help`"
@@ -128,7 +128,7 @@ def _usage(error: Any) -> str:
         ]
         near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
         message, hint = f"no such option {option}", f"did you mean {near[0]}?" if near else hint
-    return f"{program.removeprefix('harness').strip()}: {message}; {hint}".removeprefix(": ")
+    return f"{program.removeprefix('harness ')}: {message}; {hint}"
 
 
 def _help() -> str:

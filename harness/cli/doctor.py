@@ -202,7 +202,7 @@ def stores(folder: Path) -> Iterator[Finding]:
     except InputError as error:
         yield Finding("store", folder.name, "broken", error.message, error.expected or "")
         return
-    advice = f"harness store check {folder} --repair" if damaged else ""
+    advice = f"harness store check {folder.name} --repair" if damaged else ""
     yield Finding("store", folder.name, "broken" if damaged else "ok", f"{good} trials whole, {len(damaged)} damaged", advice)
     if not _writable(folder):
         yield Finding("store", "access", "warning", "cannot be written", "results can be read but none added")
@@ -210,19 +210,23 @@ def stores(folder: Path) -> Iterator[Finding]:
 
 def entries() -> Iterator[Finding]:
     """What the catalog found, and files it could not read."""
-    counts = {kind: len(catalog.entries(kind)) for kind in ("method", "task", "backbone", "suite", "metric")}
-    yield Finding("entries", "catalog", "ok", ", ".join(f"{number} {catalog.plural(kind)}" for kind, number in counts.items()))
+    try:
+        counts = {kind: len(catalog.entries(kind)) for kind in ("method", "task", "backbone", "suite", "metric")}
+        yield Finding("entries", "catalog", "ok", ", ".join(f"{number} {catalog.plural(kind)}" for kind, number in counts.items()))
+    except InputError as error:  # a name registered twice
+        yield Finding("entries", "catalog", "broken", error.message, error.expected or "")
     for problem in catalog.problems():
         name = Path(problem.file).name if problem.file else "entry point"
         yield Finding("entries", name, "broken", f"line {problem.line}: {problem.message}" if problem.line else problem.message)
 
 
 def shown(path: Path) -> str:
-    """A path without the user's name: below the home folder it starts with `~`, elsewhere only its last two parts are given."""
-    try:
-        return str(Path("~") / path.relative_to(Path.home()))
-    except ValueError:
-        return str(Path("...", *path.parts[-2:]))
+    """A path without anyone's name in it: from `~` or from the variable that set it, or nothing but its last part."""
+    starts = {"~": str(Path.home()), **{f"${name}": os.environ.get(name, "") for name in ("HF_HOME", "XDG_CACHE_HOME")}}
+    for name, start in starts.items():
+        if start and path.is_relative_to(start):
+            return str(Path(name) / path.relative_to(start))
+    return f".../{path.name}"
 
 
 def _writable(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from harness.registry import Entry
 from harness.task import Row, Task
 
 if TYPE_CHECKING:
-    import evaluate  # type: ignore[import-untyped]
+    import evaluate
 
 _FORMS = {
     "classification": ("int64", "int64"),
@@ -62,7 +62,7 @@ def as_evaluate_module(name: str) -> evaluate.EvaluationModule:
 
     Predictions are class indices, texts or numbers; for `nll`, `brier` and `calibration_error` lists of label scores.
     """
-    import datasets  # type: ignore[import-untyped]
+    import datasets
     import evaluate
 
     doc = (type(get(name)).__doc__ or "").strip()

@@ -59,7 +59,7 @@ class Spearman(Metric):
     undefined = "fewer than two different numbers in gold or predictions"
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
-        from scipy.stats import rankdata  # type: ignore[import-untyped]
+        from scipy.stats import rankdata
 
         predicted, gold = _numbers(predictions, rows)
         middle = (len(rows) + 1) / 2

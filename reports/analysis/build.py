@@ -7,6 +7,8 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from ..statistics.result import TestResult
 from . import board, diagnostics, economics
 from .across import compare, matrices
 from .cells import describe_arms, describe_cells
-from .codec import decoder, encode
+from .codec import decoder, encode, results_json
 from .digits import median_places
 from .grid import Grid, build_grids
 from .model import Analysis, Cell, ClaimRow, Failure, Family, Options, Pair, Places, Provenance, Standing
@@ -29,8 +31,7 @@ from .pairs import column_pairs
 from .scale import choose_scale
 from .verdict import question, verdict
 
-# part of the cache key: raised with every change of a statistic or of the model
-ANALYSIS_VERSION = 1
+HERE = Path(__file__).parent
 
 
 def analyse(
@@ -39,15 +40,16 @@ def analyse(
     *,
     families: Sequence[str] = (),
     claims: Sequence[ClaimRow] = (),
-    cache: Path | None = None,
+    stored: Path | None = None,
 ) -> Analysis:
-    """Everything that a report of these results prints. With `cache`, a JSON file that is read if its input digest is the same."""
-    options = options or Options()
+    """Everything that a report of these results prints. `stored` : a results.json, read instead if it was made from
+    the same input by the same code, and written otherwise."""
+    options = with_declared(options or Options(), results)
     digest = input_digest(results, options, families, claims)
-    if cache is not None and cache.is_file():
-        stored = json.loads(cache.read_text(encoding="utf-8"))
-        if stored.get("digest") == digest:
-            found: Analysis = decoder(Analysis)(stored["analysis"])
+    if stored is not None and stored.is_file():
+        kept = json.loads(stored.read_text(encoding="utf-8"))
+        if kept.get("provenance", {}).get("digest") == digest:
+            found: Analysis = decoder(Analysis)(kept)
             return found
     grids = build_grids(results, families)
     analysis = Analysis(
@@ -57,12 +59,28 @@ def analyse(
         claims=tuple(claims),
         provenance=_provenance(results, digest),
     )
-    if cache is not None:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(json.dumps({"digest": digest, "analysis": encode(analysis)}), encoding="utf-8")
-        partial.replace(cache)
+    if stored is not None:
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        partial = stored.with_suffix(f".{os.getpid()}.tmp")
+        partial.write_text(results_json(analysis), encoding="utf-8")
+        partial.replace(stored)
     return analysis
+
+
+def with_declared(options: Options, results: Results) -> Options:
+    """Baselines that the suites declared when they were planned, where the reader names none."""
+    if options.baselines:
+        return options
+    arms = set(results.trials["arm"].astype(str)) if "arm" in results.trials else set()
+    declared = [suite.get("baseline") for suite in results.provenance.get("suites", ()) if isinstance(suite, dict)]
+    return replace(options, baselines=tuple(dict.fromkeys(str(name) for name in declared if name is not None and str(name) in arms)))
+
+
+def _asked(results: Results, grid: Grid) -> str:
+    """The question of the suites that this family's trials belong to."""
+    suites = set(grid.trials["suite"].dropna().astype(str))
+    given = [suite for suite in results.provenance.get("suites", ()) if isinstance(suite, dict) and suite.get("suite") in suites]
+    return " ".join(dict.fromkeys(str(suite["question"]) for suite in given if suite.get("question")))
 
 
 def _family(grid: Grid, results: Results, options: Options) -> Family:
@@ -86,7 +104,7 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
     labels = {column.key: column.label for column in grid.columns}
     return Family(
         name=grid.family,
-        question=question(arms, grid.columns, means.tasks, (min(counts), max(counts)), backbones),
+        question=" ".join(filter(None, (_asked(results, grid), question(arms, grid.columns, means.tasks, (min(counts), max(counts)), backbones)))),
         verdict=verdict(rows, across.pairs, across.versus, across.testing, baselines, options.alpha, places.score),
         metric=first.metric if len({c.metric for c in grid.columns}) == 1 else "several",
         metrics=tuple(sorted({name for cell in cells for name in cell.metrics} | {c.metric for c in grid.columns})),
@@ -163,7 +181,7 @@ def _provenance(results: Results, digest: str) -> Provenance:
         return tuple(sorted(trials[name].dropna().astype(str).unique()))
 
     started = texts("started")
-    versions = {"python": platform.python_version(), "analysis": str(ANALYSIS_VERSION)}
+    versions = {"python": platform.python_version(), "analysis": source_digest()[:12]}
     for package in ("adaptation-harness", "numpy", "scipy", "pandas"):
         try:
             versions[package] = metadata.version(package)
@@ -171,6 +189,8 @@ def _provenance(results: Results, digest: str) -> Provenance:
             continue
     given: dict[str, Any] = results.provenance
     commands = given.get("commands", ())
+    if not commands:
+        commands = [f"harness run {suite} --store STORE" for suite in _suites(results)] + ["harness report STORE"]
     notes = given.get("notes", given.get("note", ()))
     return Provenance(
         suites=_suites(results),
@@ -195,8 +215,8 @@ def input_digest(results: Results, options: Options, families: Sequence[str] = (
         versions = [metadata.version(name) for name in ("numpy", "scipy")]
     except metadata.PackageNotFoundError:  # pragma: no cover
         versions = []
-    provenance = {name: results.provenance.get(name) for name in ("commands", "notes", "note")}
-    head = [ANALYSIS_VERSION, versions, encode(options), list(families), encode(tuple(claims)), provenance]
+    provenance = {name: results.provenance.get(name) for name in ("commands", "notes", "note", "suites")}
+    head = [source_digest(), versions, encode(options), list(families), encode(tuple(claims)), provenance]
     found.update(json.dumps(head, sort_keys=True, default=str).encode())
     trials = results.trials.reindex(columns=[c for c in TRIAL_COLUMNS if c in results.trials])
     found.update(_frame_bytes(trials))
@@ -205,6 +225,15 @@ def input_digest(results: Results, options: Options, families: Sequence[str] = (
         scores = results.scores[task]
         found.update(json.dumps([task, scores.metric, scores.trial_ids, scores.clusters]).encode())
         found.update(np.ascontiguousarray(scores.values).tobytes())
+    return found.hexdigest()
+
+
+@cache
+def source_digest() -> str:
+    """Digest of the code that makes the numbers, so that no cache outlives a change of a statistic."""
+    found = hashlib.sha256()
+    for path in sorted([*HERE.glob("*.py"), *HERE.parent.glob("statistics/*.py")]):
+        found.update(path.name.encode() + path.read_bytes())
     return found.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import types
 import typing
@@ -10,7 +11,14 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union
 
+from .model import Analysis
+
 Decoder = Callable[[Any], Any]
+
+
+def results_json(analysis: Analysis) -> str:
+    """results.json: the analysis in full, every cell, pair and test."""
+    return json.dumps(encode(analysis), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def encode(value: Any) -> Any:
@@ -19,7 +27,7 @@ def encode(value: Any) -> Any:
         plain = {}
         for name, default in _defaults(type(value)):
             inner = getattr(value, name)
-            if inner is None and default is None:
+            if default is not MISSING and (inner is default or (isinstance(inner, (int, str)) and inner == default and type(inner) is type(default))):
                 continue
             plain[name] = encode(inner)
         return plain

@@ -13,7 +13,7 @@ from ..statistics.next_sample import next_best_sample
 from ..statistics.power import detectable_difference, paired_t_detectable, seeds_needed
 from ..statistics.result import Floats, GeneraliseOver, TestResult
 from ..statistics.templates import template_sensitivity
-from .grid import Grid, Table
+from .grid import Grid, Table, paired_seeds
 from .model import Column, NextSample, Options, Power, Shares, Standing, TemplateInteraction, Templates
 
 PLANNED_SEEDS = (3, 5, 10, 20, 50)
@@ -85,7 +85,7 @@ def _difference(a: Table | None, b: Table | None) -> Floats | None:
     """[seeds, examples] of a - b on common seeds with equal rows."""
     if a is None or b is None or a.values is None or b.values is None:
         return None
-    pairs = [(i, b.seeds.index(s)) for i, s in enumerate(a.seeds) if s in b.seeds and a.digests[i] and a.digests[i] == b.digests[b.seeds.index(s)]]
+    pairs = paired_seeds(a, b)
     if len(pairs) < 2 or a.values.shape[1] != b.values.shape[1]:
         return None
     values = a.values[[i for i, _ in pairs]] - b.values[[j for _, j in pairs]]

@@ -70,6 +70,16 @@ def pvalue(p: float | None) -> str:
     return ">.999" if p > 0.999 else f"{p:.3f}".lstrip("0")
 
 
+def pequals(p: float | None) -> str:
+    """'p = .039' or 'p < .001', for sentences.
+
+    >>> pequals(0.0004), pequals(0.0421)
+    ('p < .001', 'p = .042')
+    """
+    text = pvalue(p)
+    return f"p {text[0]} {text[1:]}" if text[0] in "<>" else f"p = {text}"
+
+
 def share(value: float | None) -> str:
     """A probability in percent; never 0 % or 100 % where it is neither.
 
@@ -81,6 +91,15 @@ def share(value: float | None) -> str:
     if 0 < value < 0.01:
         return "<1%"
     return ">99%" if 0.99 < value < 1 else f"{100 * value:.0f}%"
+
+
+def chance(value: float | None) -> str:
+    """A share of resamples in percent: none of them is not never, and all of them is not always.
+
+    >>> chance(0.0), chance(1.0), chance(0.31)
+    ('<1%', '>99%', '31%')
+    """
+    return "<1%" if value == 0 else ">99%" if value == 1 else share(value)
 
 
 def count(value: float | None) -> str:
@@ -138,4 +157,4 @@ def generalises(over: str | None) -> str:
     return OVER.get(over or "", "descriptive")
 
 
-__all__ = ["NOTHING", "count", "decimals", "estimate", "generalises", "interval", "number", "pvalue", "seconds", "share", "size"]
+__all__ = ["NOTHING", "count", "decimals", "estimate", "generalises", "interval", "median_places", "number", "pequals", "pvalue", "seconds", "share", "size"]

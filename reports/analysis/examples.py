@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.registry import registered
+from harness.errors import InputError
 from harness.results import TaskScores
 
 from ..statistics.result import Floats
@@ -44,16 +44,13 @@ def read_examples(scores: TaskScores) -> Examples | None:
 
 
 def find_metric(name: str) -> Any | None:
-    """An instance of a registered metric, or None for one that only the imported results know."""
-    found = registered("metric", name)
-    if found is None:
-        try:
-            from harness import catalog  # type: ignore[attr-defined, unused-ignore]
+    """A registered metric, or None for one that only the imported results know."""
+    from harness.metrics import get
 
-            found = catalog.load("metric", name)
-        except Exception:  # an unknown metric is no error here: imported results bring their own
-            return None
-    return found()
+    try:
+        return get(name)
+    except InputError:
+        return None
 
 
 def pseudo_values(statistics: Floats, metric: Any) -> Floats:

@@ -27,7 +27,7 @@ STATUSES = ("ok", *FAILED, "unsupported", "missing")
 class Table:
     """A cell's numbers; `index` are positions in the grid's trials. Templates are averaged; a failed run holds the floor, or NaN where the task declares none.
 
-    seeds : [S] replicate numbers; runs : [S]; complete : [S], failed runs NaN; values : [S, E] or None; digests : [S], "" where unknown
+    seeds : [S] replicate numbers; runs : [S]; complete : [S], failed runs NaN; values : [S, E] or None; digests : [S], "" where unknown, "*" for a failed run that left none
     by_template : template -> [S]; summary : (mean, sd, n, covers) of an imported cell without runs
     """
 
@@ -89,6 +89,8 @@ def build_grids(results: Results, families: Sequence[str] = ()) -> list[Grid]:
     trials["family"] = trials["family"].fillna("all").astype(str)
     trials["arm"] = trials["arm"].astype(str)
     trials["imported"] = trials["imported"].eq(True)
+    # one trial that two suites planned is one result
+    trials = trials.drop_duplicates(["family", "arm", "block", "template", "seed", "trial_id", "run_key"])
     known = sorted(trials["family"].unique())
     for name in families:
         if name not in known:
@@ -201,6 +203,8 @@ def _table(index: Ints, of: Mapping[str, np.ndarray], column: Column, found: Exa
     seeds = tuple(sorted({int(seed) for seed in seed_of[planned]}))
     of_seed = [np.flatnonzero((seed_of == seed) & planned) for seed in seeds]
     digests = [sorted({str(digest) for digest in of["data_digest"][index[part]] if isinstance(digest, str)}) for part in of_seed]
+    # a failed run drew its rows too, only nothing says which: its floor pairs with whatever the partner drew
+    digests = [digest or (["*"] if len(part) and failed[part].all() else []) for digest, part in zip(digests, of_seed)]
     return Table(
         index=index,
         seeds=seeds,
@@ -231,6 +235,13 @@ def _values(ids: np.ndarray, of_seed: Sequence[Ints], found: Examples | None, fa
         if parts:
             table[position] = parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
     return table if np.isfinite(table).any() else None
+
+
+def paired_seeds(a: Table, b: Table) -> list[tuple[int, int]]:
+    """Positions of the seeds on which two arms drew the same rows and demonstrations."""
+    of = {seed: j for j, seed in enumerate(b.seeds)}
+    pairs = [(i, of[seed]) for i, seed in enumerate(a.seeds) if seed in of]
+    return [(i, j) for i, j in pairs if a.digests[i] and b.digests[j] and (a.digests[i] == b.digests[j] or "*" in (a.digests[i], b.digests[j]))]
 
 
 def common_tags(rows: pd.DataFrame) -> tuple[str, ...]:

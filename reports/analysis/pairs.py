@@ -15,7 +15,7 @@ from ..statistics.adjust import adjust
 from ..statistics.paired import crossed_difference, paired_difference
 from ..statistics.result import TIE_TOLERANCE, Floats, TestResult
 from ..statistics.t_tests import paired_t, welch_t
-from .grid import Grid, Table
+from .grid import Grid, Table, paired_seeds
 from .model import Column, ColumnPair
 from .summaries import Summary, welch_from_summaries
 
@@ -49,7 +49,7 @@ def _column_tests(grid: Grid, column: Column, arms: Sequence[str], level: float)
     alike: dict[Any, list[str]] = {}
     for arm in arms:
         table = grid.tables[arm, column.key]
-        if table.values is not None and len(table.seeds) > 1 and all(table.digests) and np.isfinite(table.values).all():
+        if table.values is not None and len(table.seeds) > 1 and all(d not in ("", "*") for d in table.digests) and np.isfinite(table.values).all():
             alike.setdefault((table.seeds, table.digests), []).append(arm)
     clusters = grid.clusters[column.key]
     sign = 1.0 if column.higher_is_better else -1.0
@@ -103,9 +103,7 @@ def column_test(a: Table, b: Table, column: Column, clusters: tuple[str, ...] | 
     if a.summary is not None or b.summary is not None:
         found = welch_from_summaries(_summary(a, sign), _summary(b, sign), level=level)
         return found
-    common = [
-        (i, b.seeds.index(seed)) for i, seed in enumerate(a.seeds) if seed in b.seeds and a.digests[i] and a.digests[i] == b.digests[b.seeds.index(seed)]
-    ]
+    common = paired_seeds(a, b)
     paired = len(common) > 1 or (len(common) == 1 and max(len(a.seeds), len(b.seeds)) == 1)
     left, right = ([i for i, _ in common], [j for _, j in common]) if paired else (list(range(len(a.seeds))), list(range(len(b.seeds))))
     lost = len(a.seeds) - len(left) + len(b.seeds) - len(right)

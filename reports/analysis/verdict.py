@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .digits import OVER, estimate, interval, pvalue
+from .digits import OVER, estimate, interval, pequals
 from .model import Arm, Column, Pair, Standing, Testing, Versus
 
 
@@ -66,7 +66,15 @@ def _neighbours(ranked: Sequence[Standing], pairs: Sequence[Pair], testing: Test
         apart += p is not None and p <= alpha
     n = len(ranked) - 1
     told = [p for p in pairs if (q := p.tasks_adjusted if over_tasks else p.here_adjusted) is not None and q <= alpha]
-    return [f"Of {testing.n_pairs} pairs {len(told)} are told apart; of {n} neighbours on the board, {apart}."]
+    sentence = f"Of {testing.n_pairs} pairs {len(told)} are told apart {OVER[testing.ranking_over]}; of {n} neighbours on the board, {apart}."
+    if not over_tasks:
+        return [sentence]
+    here = [p for p in pairs if p.here_adjusted is not None and p.here_adjusted <= alpha]
+    tested = [p for p in pairs if p.here_adjusted is not None]
+    if not tested:
+        return [sentence]
+    what = OVER[tested[0].here.generalise_over or "seeds"]
+    return [sentence, f"On these tasks themselves, {what.split(' (')[0]}, {len(here)} of {len(tested)} pairs are."]
 
 
 def _against(
@@ -94,7 +102,7 @@ def _against(
     if not parts:
         return [f"Against the declared baseline {baseline}, none of {n} arms differs ({OVER[testing.ranking_over]}, {n} comparisons)."]
     strongest = min([*better, *worse])[0]
-    return [f"Against the declared baseline: {', and '.join(parts)} ({OVER[testing.ranking_over]}, {n} comparisons, smallest p {pvalue(strongest)})."]
+    return [f"Against the declared baseline: {', and '.join(parts)} ({OVER[testing.ranking_over]}, {n} comparisons, smallest {pequals(strongest)})."]
 
 
 def _names(names: Sequence[str], most: int = 4) -> str:

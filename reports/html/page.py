@@ -26,7 +26,7 @@ def render_page(analysis: Analysis, *, sections: Sequence[Section] = SECTIONS, e
         parts = list(run)
         if scope == "page":
             drawn = _draw(views[0], parts, "", contents, several=False)
-            blocks.append({"family": False, "sections": drawn, "heading": "", "id": "", "index": 0})
+            blocks.append({"family": False, "sections": drawn, "heading": "", "id": "", "index": 0, "level": 2})
             continue
         for index, view in enumerate(views):
             if several and view.slug not in used:
@@ -34,7 +34,9 @@ def render_page(analysis: Analysis, *, sections: Sequence[Section] = SECTIONS, e
             drawn = _draw(view, parts, f"{view.slug}-", contents, several=several)
             if drawn:
                 identity = "" if view.slug in used else f"family-{view.slug}"
-                blocks.append({"family": True, "sections": drawn, "heading": view.family.name, "id": identity, "index": index})
+                heading = view.family.name if several else ""
+                level = 3 if several else 2
+                blocks.append({"family": True, "sections": drawn, "heading": heading, "id": identity, "index": index, "level": level})
                 used.add(view.slug)
     return render(
         "page.html.j2",

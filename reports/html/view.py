@@ -99,7 +99,7 @@ class Drawn:
 def environment() -> Environment:
     """Autoescaping, strict about unknown names, with the number formats of `digits` as filters."""
     found = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    for name in ("number", "estimate", "interval", "pvalue", "share", "count", "size", "seconds", "generalises"):
+    for name in ("number", "estimate", "interval", "pvalue", "pequals", "share", "chance", "count", "size", "seconds", "generalises"):
         found.filters[name] = getattr(digits, name)
     return found
 

@@ -75,7 +75,8 @@ class Cell:
         return side
 
     def name(self, column: str) -> str:
-        return as_text(self.either.first(column))
+        # the key's block tells suites apart where the rows' does not
+        return self.key[-1] if column == "block" else as_text(self.either.first(column))
 
 
 def as_text(value: Any) -> str:
@@ -93,28 +94,26 @@ def checked_trials(results: Results, side: str) -> list[Row]:
         raise InputError(
             f"results without {', '.join(lacking)}", key=side, expected="give a store or a folder written by `harness store export`"
         )
-    rows = [dict(row) for row in frame.reindex(columns=list(TRIAL_COLUMNS)).astype(object).to_dict("records")]
-    rows = [row for row in rows if row["status"] != "missing"]
+    records: Any = frame.reindex(columns=list(TRIAL_COLUMNS)).astype(object).to_dict("records")
+    rows: list[Any] = [dict(row) for row in records if row["status"] != "missing"]
     if not rows:
         raise InputError("holds no finished trial", key=side, expected="run the suite first")
     rows.sort(key=lambda row: as_text(row["suite"]))
     rows = _asked_once(rows)
     for row in rows:
         row["cell"] = tuple(as_text(row[column]) for column in EXACT)
-    for twins in _twins(rows):
-        if len({as_text(row["suite"]) for row in twins}) == len(twins):
-            # two suites use one name for different questions: their cells are told apart by suite
-            name = twins[0]["cell"]
-            for row in rows:
-                if row["cell"] == name:
-                    row["cell"] = (*name[:-1], f"{name[-1]} suite={as_text(row['suite'])}")
+    # where two suites use one name for different questions, their cells are told apart by suite
+    by_suite = {twins[0]["cell"] for twins in _twins(rows) if len({as_text(row["suite"]) for row in twins}) == len(twins)}
+    for row in rows:
+        if row["cell"] in by_suite:
+            row["cell"] = (*row["cell"][:-1], f"{row['cell'][-1]} suite={as_text(row['suite'])}")
     if double := _twins(rows):
         first, number = double[0][0], sum(map(len, double))
         raise InputError(
             f"{len(double[0])} results for {first['arm']} on {first['task']}, seed {as_text(first['seed'])} ({number} such rows in all)",
             key=side, expected="keep one result per cell and seed, for instance in a store of its own for each version of the code",
         )  # fmt: skip
-    return rows
+    return list(rows)
 
 
 def _asked_once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -59,7 +59,8 @@ def read_settings(file: str | Path | None) -> CompareSettings:
 def _check(key: str, value: Any, file: str | Path) -> None:
     if key not in KINDS:
         raise unknown_name("key of [compare]", key, KINDS).located(file=file)
-    if not isinstance(value, KINDS[key]) or (isinstance(value, bool) and bool not in KINDS[key]):
+    fits = isinstance(value, KINDS[key]) and (bool in KINDS[key] or not isinstance(value, bool))
+    if not fits:
         raise InputError(f"{value!r} does not fit", file=file, key=key, expected=f"a {KINDS[key][0].__name__}")
     if key == "gate" and value not in GATES:
         raise unknown_name("gate", value, GATES).located(file=file, key=key)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from ..statistics.result import spawn_rng
 from .changepoints import Change, find_changes
@@ -32,7 +34,8 @@ class Trend:
     """A series with its levels and steps, and the newest run against its limit.
 
     changes : steps within stretches of one environment and task version, by position in the series
-    limit : prediction limit of the newest run from the runs of its level before it, or level -+ margin where these are fewer than 6
+    limit : prediction limit of the newest run from the runs of its level before it, or, where these are fewer than 6, their mean -+ the margin
+        (or -+ what seed noise alone explains, where that is more)
     """
 
     series: Series
@@ -143,15 +146,27 @@ def _limit(series: Series, positions: list[int], tail: float, margins: Margins) 
     values = [_score(run) for run in runs]
     sign = 1.0 if series.direction == "higher" else -1.0
     if len(values) < LEAST_HISTORY:
-        margin = margins.of(
-            arm=series.name["arm"], task=series.name["task"], metric=series.name["metric"], seed_sd=_seed_sd(runs), ceiling=series.ceiling
-        )
-        return float(np.mean(values)) - sign * margin, f"margin {margin:.4g} below the mean of {len(values)} runs"
+        reach, why = _short_reach(series, runs, series.runs[newest], tail, margins)
+        return float(np.mean(values)) - sign * reach, f"{why} from the mean of {len(values)} runs"
     found = prediction_limit(values, tail=tail, side="lower" if sign > 0 else "upper", **_seed_errors(runs, series.runs[newest]))
     limit = found.ci_low if sign > 0 else found.ci_high
     if found.degenerate == "zero variance":
         return limit, f"{len(values)} runs with one and the same score"
     return limit, f"{1 - tail:.4g} prediction limit from {len(values)} runs"
+
+
+def _short_reach(series: Series, runs: Sequence[Run], newest: Run, tail: float, margins: Margins) -> tuple[float, str]:
+    """How far from a short history's mean the limit lies: the margin, or what seeds alone make of the difference where that is more.
+
+    t_{N - n, 1 - tail} sd sqrt(1 / S_new + 1 / N) over N seeds of n runs with pooled seed sd. A margin by itself would be crossed by noise.
+    """
+    sd = _seed_sd(runs)
+    margin = margins.of(arm=series.name["arm"], task=series.name["task"], metric=series.name["metric"], seed_sd=sd, ceiling=series.ceiling)
+    seeds = sum(run.n_ok for run in runs)
+    if sd is None or seeds <= len(runs):
+        return margin, f"margin {margin:.4g}"
+    noise = float(stats.t.ppf(1 - tail, seeds - len(runs))) * sd * math.sqrt(1 / newest.n_ok + 1 / seeds)
+    return (margin, f"margin {margin:.4g}") if margin >= noise else (noise, f"seed noise {noise:.4g}")
 
 
 def _seed_sd(runs: Sequence[Run]) -> float | None:

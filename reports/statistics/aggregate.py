@@ -168,17 +168,10 @@ def aggregate_tasks(
     )
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return TestResult(
-        method=f"{name}, stratified bootstrap",
-        n=n,
-        generalise_over=generalise_over,
-        estimate=estimate,
-        se=float(np.nanstd(draws, ddof=1)),
-        ci_low=float(low),
-        ci_high=float(high),
-        level=level,
-        n_resamples=n_resamples,
+        method=f"{name}, stratified bootstrap", n=n, generalise_over=generalise_over, estimate=estimate, level=level,
+        se=float(np.nanstd(draws, ddof=1)), ci_low=float(low), ci_high=float(high), n_resamples=n_resamples,
         degenerate="zero variance" if np.ptp(draws) == 0 else None,
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,22 +50,17 @@ def bootstrap_interval(
     [x], n_dropped = drop_missing(values)
     n = len(x)
     label = f"{method} bootstrap interval"
+    about: dict[str, Any] = {"n": n, "generalise_over": generalise_over, "level": level, "n_dropped": n_dropped}
     if n < 2:
-        estimate = float(statistic(x)) if n else None
-        reason = "one value" if n else "no values"
-        return TestResult(
-            method=label, n=n, generalise_over=generalise_over, estimate=estimate, level=level, n_dropped=n_dropped, degenerate=reason
-        )
+        return TestResult(method=label, estimate=float(statistic(x)) if n else None, degenerate="one value" if n else "no values", **about)
     estimate = float(statistic(x))
     resampled = bootstrap_distribution(x, statistic, rng=rng, n_resamples=n_resamples)
-    note = None
-    few = FEW_SEEDS if generalise_over in ("seeds", "tasks") else FEW_EXAMPLES
-    if n < few:
-        note = f"fewer than {few} {generalise_over}: coverage is below nominal"
+    few = FEW_EXAMPLES if generalise_over == "examples" else FEW_SEEDS
+    note = f"fewer than {few} {generalise_over}: coverage is below nominal" if n < few else None
     if constant(resampled):
         return TestResult(
-            method=label, n=n, generalise_over=generalise_over, estimate=estimate, se=0.0, level=level, ci_low=estimate, ci_high=estimate,
-            n_dropped=n_dropped, n_resamples=len(resampled), degenerate="zero variance", note=note,
+            method=label, estimate=estimate, se=0.0, ci_low=estimate, ci_high=estimate, n_resamples=len(resampled), note=note,
+            degenerate="zero variance", **about,
         )  # fmt: skip
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     if method == "BCa":
@@ -77,10 +72,8 @@ def bootstrap_interval(
     low, high = (float(end) for end in np.quantile(resampled, tails))
     if method == "basic":
         low, high = 2 * estimate - high, 2 * estimate - low
-    return TestResult(
-        method=label, n=n, generalise_over=generalise_over, estimate=estimate, se=float(resampled.std(ddof=1)), level=level, ci_low=low,
-        ci_high=high, n_dropped=n_dropped, n_resamples=len(resampled), note=note,
-    )  # fmt: skip
+    se = float(resampled.std(ddof=1))
+    return TestResult(method=label, estimate=estimate, se=se, ci_low=low, ci_high=high, n_resamples=len(resampled), note=note, **about)
 
 
 def bootstrap_distribution(x: Floats, statistic: Statistic, *, rng: np.random.Generator, n_resamples: int = N_RESAMPLES) -> Floats:

@@ -86,11 +86,7 @@ def task_effects(
     low, high = (_quantile(q, weight, mean, np.sqrt(variance)) for q in ((1 - level) / 2, (1 + level) / 2))
     known = n >= 3
     new_below, new_above = _beyond(rope, weight, mean, np.sqrt(variance + tau**2))
-    keep = tau[:, None] ** 2 / (s**2 + tau[:, None] ** 2)  # share of a task's own difference that survives shrinking
-    centre = keep * d + (1 - keep) * mean[:, None]
-    spread = keep * s**2 + (1 - keep) ** 2 * variance[:, None]
-    task_means = weight @ centre
-    task_sds = np.sqrt(np.maximum(weight @ (spread + centre**2) - task_means**2, 0.0))
+    task_means, task_sds = _shrunken(d, s, tau, weight, mean, variance)
     return TaskEffects(
         mu=mu, mu_sd=mu_sd, mu_low=low, mu_high=high, p_worse=below, p_equal=max(1 - below - above, 0.0), p_better=above,
         tau_median=float(np.interp(0.5, np.cumsum(weight) - weight / 2, tau)) if known else None,
@@ -116,6 +112,15 @@ def _tau_posterior(d: Floats, s: Floats, tau: Floats, prior: TauPrior, scale: fl
     step = np.diff(tau, prepend=tau[0]) / 2 + np.diff(tau, append=tau[-1]) / 2
     density = np.exp(log_density - log_density.max()) * step
     return density / density.sum(), mean, variance
+
+
+def _shrunken(d: Floats, s: Floats, tau: Floats, weight: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Posterior mean and standard deviation of each task's own difference."""
+    keep = tau[:, None] ** 2 / (s**2 + tau[:, None] ** 2)  # share of a task's own difference that survives shrinking
+    centre = keep * d + (1 - keep) * mean[:, None]
+    spread = keep * s**2 + (1 - keep) ** 2 * variance[:, None]
+    means = weight @ centre
+    return means, np.sqrt(np.maximum(weight @ (spread + centre**2) - means**2, 0.0))
 
 
 def _beyond(rope: float, weight: Floats, mean: Floats, sd: Floats) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.sparse import csgraph
 
@@ -98,15 +98,12 @@ def skillings_mack(
 
     A_j = sum over tasks of sqrt(12 / (k_t + 1)) (rank_tj - (k_t + 1) / 2), k_t methods present, a missing cell adding 0; T = A' S^- A with
     S_jj = sum (k_t - 1) over j's tasks and S_jl = - number of tasks with both; chi-squared on k - 1. With few tasks or many ties take the permutation
-    reference: present scores are shuffled within tasks. Tasks with one method present carry nothing and are counted as dropped.
-    Source: Skillings and Mack 1981.
+    reference: present scores are shuffled within tasks. Tasks with one method are dropped. Source: Skillings and Mack 1981.
 
     >>> skillings_mack([[3, 2, 1], [3, 1, 2], [3, 2, float("nan")], [2, 1, float("nan")]]).statistic.__round__(3)
     4.978
     """
     table = orient(scores, direction)
-    if table.ndim != 2:
-        raise ValueError(f"scores: [tasks, methods] expected, got shape {table.shape}")
     present = np.isfinite(table)
     kept = present.sum(axis=1) >= 2
     table, present = table[kept], present[kept]
@@ -117,7 +114,8 @@ def skillings_mack(
         reason = "fewer than two tasks with two methods" if n < 2 else "one method"
         return TestResult(method=name, n=n, n_dropped=dropped, generalise_over="tasks", degenerate=reason)
     if csgraph.connected_components(both > 0, directed=False)[0] > 1:
-        return TestResult(method=name, n=n, n_dropped=dropped, generalise_over="tasks", degenerate="groups of methods that share no task")
+        reason = "groups of methods that share no task"
+        return TestResult(method=name, n=n, n_dropped=dropped, generalise_over="tasks", degenerate=reason)
     inverse = np.linalg.pinv(np.diag(both.sum(axis=1)) - both, hermitian=True)
     size = present.sum(axis=1)
     scores_in_task = np.where(present, np.sqrt(12 / (size + 1))[:, None] * (task_ranks(table) - (size[:, None] + 1) / 2), 0.0)
@@ -131,14 +129,20 @@ def skillings_mack(
     }
     if reference == "chi2":
         return TestResult(method=name, n=n, generalise_over="tasks", pvalue=float(stats.chi2.sf(statistic, k - 1)), **about)
-    if rng is None:
-        raise ValueError("rng is needed for the permutation reference")
-    drawn = np.zeros((n_resamples, k))
-    for row, here in zip(scores_in_task, present, strict=True):
-        drawn[:, here] += rng.permuted(np.broadcast_to(row[here], (n_resamples, int(here.sum()))), axis=1)
-    exceeding = int(np.count_nonzero(at_least(((drawn @ inverse) * drawn).sum(axis=1), statistic)))
+    exceeding = _permuted_exceedances(scores_in_task, present, inverse, statistic, rng, n_resamples)
     pvalue = monte_carlo_pvalue(exceeding, n_resamples)
     return TestResult(
         method=f"{name}, permutations within tasks", n=n, generalise_over="tasks", pvalue=pvalue, n_resamples=n_resamples,
         mc_error=monte_carlo_error(pvalue, n_resamples), **about,
     )  # fmt: skip
+
+
+def _permuted_exceedances(
+    scores_in_task: Floats, present: NDArray[np.bool_], inverse: Floats, statistic: float, rng: np.random.Generator | None, n_resamples: int
+) -> int:
+    if rng is None:
+        raise ValueError("rng is needed for the permutation reference")
+    drawn = np.zeros((n_resamples, scores_in_task.shape[1]))
+    for row, here in zip(scores_in_task, present, strict=True):
+        drawn[:, here] += rng.permuted(np.broadcast_to(row[here], (n_resamples, int(here.sum()))), axis=1)
+    return int(np.count_nonzero(at_least(((drawn @ inverse) * drawn).sum(axis=1), statistic)))

@@ -86,31 +86,28 @@ def max_t(
     squares = (differences**2).sum(axis=0)
     weight = 1 / np.sqrt(n_tasks * np.where(squares > 0, squares, np.inf))  # 0 for identical methods: they never lead
     observed = np.abs(differences.sum(axis=0)) * weight
-    if n_tasks - 1 <= np.log2(n_resamples):
-        signs = np.array(list(itertools.product([1.0, -1.0], repeat=n_tasks - 1))).reshape(-1, n_tasks - 1)
-        signs = np.hstack([np.ones((len(signs), 1)), signs])  # |t| is the same for all signs turned, so the first is held
-        above_each, above_max = _exceedances(signs, table, first, second, weight, observed)
-        drawn, exact = len(signs), True
-        raw, adjusted = above_each / drawn, above_max / drawn
+    exact = n_tasks - 1 <= np.log2(n_resamples)
+    if exact:
+        each, largest, drawn = _all_exceedances(table, first, second, weight, observed)
     else:
-        above_each, above_max, drawn = _drawn_exceedances(table, first, second, weight, observed, rng, n_resamples, alpha)
-        raw, adjusted, exact = (1 + above_each) / (drawn + 1), (1 + above_max) / (drawn + 1), False
+        each, largest, drawn = _drawn_exceedances(table, first, second, weight, observed, rng, n_resamples, alpha)
+    raw, adjusted = (count / drawn if exact else (1 + count) / (drawn + 1) for count in (each, largest))
     closest = float(adjusted[np.argmin(np.abs(adjusted - alpha))])
     return PairwiseComparison(
-        procedure="max-t",
-        estimate=_mean_differences(table),
-        unit="score",
-        pvalues=_matrix(k, first, second, adjusted),
-        raw_pvalues=_matrix(k, first, second, raw),
-        alpha=alpha,
-        n_tasks=n_tasks,
-        n_dropped=dropped,
-        n_comparisons=len(first),
-        minimum_tasks=smallest_number_of_tasks(k, alpha=alpha, procedure="max-t"),
-        baseline=baseline,
-        n_resamples=drawn,
+        procedure="max-t", estimate=_mean_differences(table), unit="score", pvalues=_matrix(k, first, second, adjusted),
+        raw_pvalues=_matrix(k, first, second, raw), alpha=alpha, n_tasks=n_tasks, n_dropped=dropped, n_comparisons=len(first),
+        minimum_tasks=smallest_number_of_tasks(k, alpha=alpha, procedure="max-t"), baseline=baseline, n_resamples=drawn,
         mc_error=monte_carlo_error(closest, drawn, exhaustive=exact),
-    )
+    )  # fmt: skip
+
+
+def _all_exceedances(
+    table: Floats, first: NDArray[np.int64], second: NDArray[np.int64], weight: Floats, observed: Floats
+) -> tuple[Floats, Floats, int]:
+    # |t| is the same for all signs turned, so the first task's is held
+    signs = np.array(list(itertools.product([1.0, -1.0], repeat=len(table) - 1))).reshape(-1, len(table) - 1)
+    signs = np.hstack([np.ones((len(signs), 1)), signs])
+    return *_exceedances(signs, table, first, second, weight, observed), len(signs)
 
 
 def _drawn_exceedances(
@@ -161,31 +158,36 @@ def compare_across_tasks(
     rng: np.random.Generator | None = None,
     n_resamples: int = N_RESAMPLES,
 ) -> PairwiseComparison:
-    """The default comparison of many methods: Wilcoxon-Holm where it can reject at all, else max-T; `why` says which and for what reason.
+    """The default comparison of many methods: Wilcoxon-Holm where it can reject even tied differences, else max-T; `why` says which and for what reason.
 
     The choice depends on the numbers of tasks and methods alone, never on the scores, so it costs no error rate.
 
     >>> scores = np.random.default_rng(0).normal(size=(8, 10))
     >>> compare_across_tasks(scores, rng=np.random.default_rng(1)).why
-    'max-T over 45 pairs: Wilcoxon-Holm cannot reject any of 45 pairs with 8 tasks (needs 11)'
+    'max-T over 45 pairs: Wilcoxon-Holm cannot reject any with 8 tasks (needs 11, and 14 where differences tie)'
     >>> compare_across_tasks(scores[:4]).why
     'max-T over 45 pairs; no test can reject at this size: 6 tasks are the fewest, there are 4'
     """
     table, _ = complete_tasks(scores, direction)
     n_tasks, k = table.shape
-    pairs = number_of_comparisons(k, baseline is not None)
-    named = f"{pairs} pairs" if baseline is None else f"{pairs} comparisons with the baseline"
-    needed = smallest_number_of_tasks(k, alpha=alpha, against_baseline=baseline is not None)
-    least = smallest_number_of_tasks(k, alpha=alpha, procedure="max-t")
-    if needed is not None and n_tasks >= needed:
+    against = baseline is not None
+    pairs = number_of_comparisons(k, against)
+    named = f"{pairs} comparisons with the baseline" if against else f"{pairs} pairs"
+    needed, tied = (smallest_number_of_tasks(k, alpha=alpha, against_baseline=against, ties=ties) or 0 for ties in (False, True))
+    least = smallest_number_of_tasks(k, alpha=alpha, procedure="max-t") or 0
+    if k >= 2 and n_tasks >= tied:
         found = wilcoxon_holm(scores, direction, baseline=baseline, alpha=alpha)
-        return replace(found, why=f"Wilcoxon-Holm over {named}: it can reject from {needed} tasks on, there are {n_tasks}")
+        return replace(found, why=f"Wilcoxon-Holm over {named}: it can reject from {tied} tasks on, there are {n_tasks}")
     found = max_t(scores, direction, baseline=baseline, alpha=alpha, rng=rng, n_resamples=n_resamples)
     if found.degenerate is not None:
-        return replace(found, why=found.degenerate)
-    if least is not None and n_tasks < least:
-        return replace(found, why=f"max-T over {named}; no test can reject at this size: {least} tasks are the fewest, there are {n_tasks}")
-    return replace(found, why=f"max-T over {named}: Wilcoxon-Holm cannot reject any of {named} with {n_tasks} tasks (needs {needed})")
+        why = found.degenerate
+    elif n_tasks < least:
+        why = f"max-T over {named}; no test can reject at this size: {least} tasks are the fewest, there are {n_tasks}"
+    elif n_tasks < needed:
+        why = f"max-T over {named}: Wilcoxon-Holm cannot reject any with {n_tasks} tasks (needs {needed}, and {tied} where differences tie)"
+    else:
+        why = f"max-T over {named}: Wilcoxon-Holm cannot reject tied differences with {n_tasks} tasks (needs {tied})"
+    return replace(found, why=why)
 
 
 def _pairs(n_methods: int, baseline: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -89,11 +89,12 @@ def number_of_comparisons(n_methods: int, against_baseline: bool = False) -> int
 
 
 def smallest_number_of_tasks(
-    n_methods: int, *, alpha: float = 0.05, procedure: Procedure = "wilcoxon-holm", against_baseline: bool = False
+    n_methods: int, *, alpha: float = 0.05, procedure: Procedure = "wilcoxon-holm", against_baseline: bool = False, ties: bool = False
 ) -> int | None:
     """Fewest tasks at which one pair, winning on all of them, is rejected; None with fewer than two methods.
 
-    wilcoxon-holm : the smallest exact two-sided p is 2^-(T-1), multiplied by the number of comparisons m.
+    wilcoxon-holm : the smallest exact two-sided p is 2^-(T-1), multiplied by the number of comparisons m. With `ties` it is the normal approximation's
+    that counts, 2 Phi(-sqrt(1.5 T (T + 1) / (2 T + 1))), which is larger from 5 tasks on.
     max-t : one pair can lead all others in every resample, so 2^-(T-1) is not multiplied.
     nemenyi : the largest difference of mean ranks, k - 1, must reach the critical difference (an asymptotic bound: it says 3 where no exact test could reject).
 
@@ -101,8 +102,8 @@ def smallest_number_of_tasks(
     [9, 11, 13, 16, 17]
     >>> [smallest_number_of_tasks(k, against_baseline=True) for k in (5, 10, 20, 50, 76)]
     [8, 9, 10, 11, 12]
-    >>> smallest_number_of_tasks(10, procedure="max-t")
-    6
+    >>> smallest_number_of_tasks(10, procedure="max-t"), smallest_number_of_tasks(10, ties=True)
+    (6, 14)
     """
     if n_methods < 2:
         return None
@@ -110,4 +111,8 @@ def smallest_number_of_tasks(
         quantile = float(stats.studentized_range.ppf(1 - alpha, n_methods, np.inf)) / math.sqrt(2)
         return max(2, math.ceil(quantile**2 * n_methods * (n_methods + 1) / (6 * (n_methods - 1) ** 2) - 1e-9))
     comparisons = number_of_comparisons(n_methods, against_baseline) if procedure == "wilcoxon-holm" else 1
-    return max(2, 1 + math.ceil(math.log2(comparisons / alpha) - 1e-12))
+    least = max(2, 1 + math.ceil(math.log2(comparisons / alpha) - 1e-12))
+    if procedure == "wilcoxon-holm" and ties:
+        while comparisons * 2 * stats.norm.sf(math.sqrt(1.5 * least * (least + 1) / (2 * least + 1))) > alpha:
+            least += 1
+    return least

@@ -116,7 +116,7 @@ def detectable_grid(
     """`detectable_difference` for every number of seeds and of examples, with the floor that more seeds cannot pass: sqrt(var_example / E) in the formula.
 
     >>> detectable_grid(1e-4, 0.2, 0.1, [3, 5, 1000], [500]).values.round(4).ravel()
-    array([0.064 , 0.0604, 0.0561])
+    array([0.064 , 0.0604, 0.0562])
     """
     s, e = ([int(v) for v in np.atleast_1d(np.asarray(axis))] for axis in (seeds, examples))
     cells = [[detectable_difference(var_seed, var_example, var_rest, i, j, alpha=alpha, power=power) for j in e] for i in s]

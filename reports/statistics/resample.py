@@ -79,9 +79,7 @@ def sign_flip_pairs(
     n = units.sums.shape[1]
     observed = units.sums.sum(axis=1)
     difference = observed[first] - observed[second]
-    norm = np.sqrt(((units.sums[first] - units.sums[second]) ** 2).sum(axis=1, dtype=np.float64))
-    # of the scores' own type: equal sums stay equal, and float32 blocks stay small
-    weight = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0).astype(units.sums.dtype)
+    weight = _inverse_norm(units.sums, first, second)
     target = _signed(difference, alternative)
     # sums of integers are exact; others agree up to the rounding of their operands
     slack = 0.0 if units.exact else TIE_TOLERANCE * float(np.abs(units.sums).max(axis=0, initial=0.0).sum())
@@ -100,11 +98,22 @@ def sign_flip_pairs(
         if exhaustive or not close or 2 * planned > max_resamples:
             break
         planned *= 2
-    error = np.zeros(len(first)) if exhaustive else np.sqrt(pvalue * (1 - pvalue) / done)
+    mean = difference.astype(np.float64) / (units.divisor or np.nan)
     if not n:
         pvalue, adjusted = np.full((2, len(first)), np.nan)
-    mean = difference.astype(np.float64) / units.divisor if units.divisor else np.full(len(first), np.nan)
-    return PairTests(first, second, mean, pvalue, adjusted, error, n, units.n_dropped, done, exhaustive, alternative)
+    return PairTests(
+        first, second, mean, pvalue, adjusted, _error(pvalue, done, exhaustive), n, units.n_dropped, done, exhaustive, alternative
+    )
+
+
+def _inverse_norm(sums: NDArray[Any], first: Indices, second: Indices) -> NDArray[Any]:
+    """1 / sqrt(sum d^2) of each pair, 0 for identical ones, in the scores' own type: equal sums stay equal and blocks of float32 stay small."""
+    norm = np.sqrt(((sums[first] - sums[second]) ** 2).sum(axis=1, dtype=np.float64))
+    return np.asarray(np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0).astype(sums.dtype))
+
+
+def _error(pvalue: Floats, n_resamples: int, exhaustive: bool) -> Floats:
+    return np.zeros(len(pvalue)) if exhaustive else np.asarray(np.sqrt(pvalue * (1 - pvalue) / n_resamples))
 
 
 def _signed(difference: NDArray[Any], alternative: Alternative) -> NDArray[Any]:
@@ -204,5 +213,5 @@ def permute_metric_pairs(
             exceeding[k] += np.count_nonzero(_signed(moved, alternative) >= target[k])
         done += len(bits)
     pvalue = exceeding / done if exhaustive else (1 + exceeding) / (done + 1)
-    error = np.zeros(len(first)) if exhaustive else np.sqrt(pvalue * (1 - pvalue) / done)
-    return PairTests(first, second, difference, pvalue, None, error, n, int(np.count_nonzero(~kept)), done, exhaustive, alternative)
+    error, n_dropped = _error(pvalue, done, exhaustive), int(np.count_nonzero(~kept))
+    return PairTests(first, second, difference, pvalue, None, error, n, n_dropped, done, exhaustive, alternative)

@@ -16,7 +16,7 @@ from . import documents, episodes, lexicon, render
 from .episodes import Document, Segment
 from .meaning import Sampler
 from .prompted import Prompted
-from .tokenizer import BOS, EOS, MASK, PAD, SIZE, encoder
+from .tokenizer import BOS, EOS, MASK, PAD, SENTINELS, SIZE, encoder
 
 ANSWER_WEIGHT, TEXT_WEIGHT, ITEM_WEIGHT = 1.0, 0.3, 0.3
 ITEM_SHARE = 0.12  # of an episode's other tokens, how many are predicted at all: they teach little and cost as much as the rest
@@ -97,13 +97,15 @@ def episodes_and_text(labelled_share: float, *, partitions: episodes.Partitions 
     return draw
 
 
-def everything(prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, most: int = 10, words: int = 170) -> Source:
+def everything(
+    prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, most: int = 10, words: int = 170, renamed: float = 0.3
+) -> Source:
     """Prompted tasks, random-label episodes, and plain text for the rest; shares are of documents."""
 
     def draw(sampler: Sampler) -> tuple[Document, bool]:
         point = sampler.rng.random()
         if point < prompted_share:
-            return prompted.document(sampler, most=most, words=words), True
+            return prompted.document(sampler, most=most, words=words, renamed=renamed), True
         if point < prompted_share + labelled_share:
             return episodes.episode(sampler), True
         return plain(sampler), False
@@ -191,3 +193,58 @@ def sentence_batch(seed: int, step: int, *, rows: int, length: int = 24) -> Sent
         where += [row] * len(told)
         targets += told
     return SentenceBatch(ids, np.array(where, np.int64), np.array(targets, np.int64))
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """inputs : [rows, length], padded; targets : [rows, length], -100 where there is none; weights like targets."""
+
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+def pair_batch(prompted: Prompted, seed: int, step: int, *, rows: int, longest: int = 96, text_share: float = 0.35) -> PairBatch:
+    """Prompted text with its answer, sometimes after a demonstration; and plain text with spans left out, or cut in two (as in LM adaptation); sorted by length."""
+    sampler = Sampler(np.random.default_rng(np.random.SeedSequence([seed, step, 4])))
+    pairs = []
+    for _ in range(rows):
+        if sampler.chance(text_share):
+            ids = encoder()(" ".join(documents.document(sampler) for _ in range(2)))[: longest - 8]
+            pairs.append((*(spans(ids, sampler) if sampler.chance(0.6) else cut(ids, sampler)), TEXT_WEIGHT))
+        else:
+            before, answer = prompted.pair(sampler)
+            pairs.append((encoder()(before)[-longest + 1 :], encoder()(answer), ANSWER_WEIGHT))
+    pairs.sort(key=lambda pair: len(pair[0]))
+    inputs = np.full((rows, 1 + max(len(source) for source, _, _ in pairs)), PAD, np.int64)
+    targets = np.full((rows, 1 + max(len(target) for _, target, _ in pairs)), -100, np.int64)
+    weights = np.zeros(targets.shape, np.float32)
+    for row, (source, target, weight) in enumerate(pairs):
+        inputs[row, : len(source) + 1] = [*source, EOS]
+        targets[row, : len(target) + 1] = [*target, EOS]
+        weights[row, : len(target) + 1] = weight
+    return PairBatch(inputs, targets, weights)
+
+
+def cut(ids: list[int], sampler: Sampler) -> tuple[list[int], list[int]]:
+    """A text cut in two: what comes, and up to a dozen tokens of what follows."""
+    at = 1 + sampler.below(max(1, len(ids) - 2))
+    return ids[:at], ids[at : at + 12]
+
+
+def spans(ids: list[int], sampler: Sampler) -> tuple[list[int], list[int]]:
+    """T5's span corruption: some spans of one to three tokens left out for sentinels, which the target repeats with what stood there."""
+    source: list[int] = []
+    target: list[int] = []
+    at = sentinel = 0
+    while at < len(ids):
+        if sampler.chance(0.1) and sentinel < len(SENTINELS):
+            number = 1 + sampler.below(3)
+            mark = MASK + 1 + sentinel
+            source.append(mark)
+            target += [mark, *ids[at : at + number]]
+            sentinel, at = sentinel + 1, at + number
+        else:
+            source.append(ids[at])
+            at += 1
+    return (source, target) if target else ([MASK + 1, *ids[1:]], [MASK + 1, ids[0]])

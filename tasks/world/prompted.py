@@ -75,6 +75,18 @@ class Prompted:
                 break
         return result
 
+    def pair(self, sampler: Sampler) -> tuple[str, str]:
+        """A prompt and its answer, in a sixth of the cases after a demonstration or two."""
+        task, template = self.pick(sampler)
+        text = ""
+        for _ in range(1 + sampler.below(2) if sampler.chance(1 / 6) else 0):
+            row = self.row(task, sampler)
+            rendered = template.render(row.inputs, task.labels)
+            text += rendered.filled(answer_text(rendered, row)) + "\n"
+        row = self.row(task, sampler)
+        rendered = template.render(row.inputs, task.labels)
+        return text + rendered.before, answer_text(rendered, row)
+
 
 def answer_text(rendered: Rendered, row: Row) -> str:
     """The words that answer a row."""

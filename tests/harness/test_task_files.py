@@ -76,13 +76,21 @@ def test_the_catalog_can_load_it_by_path(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("summary:", "sumary:", "mood.yaml:3: sumary: unknown key 'sumary'; did you mean summary?"),
+        ("summary:", "sumary:", "mood.yaml:3: sumary: unknown key 'sumary'; did you mean summary"),
         ("task: mood\n", "task: My Mood\n", "mood.yaml:2: task: 'My Mood' does not fit"),
         ("target: label", "kind: clasification\ntarget: label", "unknown kind 'clasification'; did you mean classification?"),
-        ("target: label", "target: lable", "mood.yaml:7: target: row train-0: unknown column 'lable'; did you mean label?; columns are text, label, page"),
+        (
+            "target: label",
+            "target: lable",
+            "mood.yaml:7: target: row train-0: unknown column 'lable'; did you mean label?; columns are text, label, page",
+        ),
         ("fields: {line: text}", "fields: {line: txt}", "fields.line: row train-0: unknown column 'txt'; did you mean text?"),
         ("labels: [sad, glad]", "labels: [sad, happy]", "label 'happy' is not in the verbalizer; it has sad, glad"),
-        ("{sad: bad, glad: good}", "{sad: bad, glad: good, gald: fine}", "mood.yaml:12: templates.feels.answers.gald: unknown label 'gald'"),
+        (
+            "{sad: bad, glad: good}",
+            "{sad: bad, glad: good, gald: fine}",
+            "mood.yaml:12: templates.feels.answers.gald: unknown label 'gald'",
+        ),
         ("{sad: bad, glad: good}", "{sad: bad, glad: bad}", "'bad' stands for two labels"),
         ("{sad: bad, glad: good}", "[bad]", "1 words for 2 labels; one for each of sad, glad"),
         ("I feel {{ answer }}.", "I feel.", "has no {{ answer }}"),
@@ -96,7 +104,11 @@ def test_the_catalog_can_load_it_by_path(tmp_path):
         ("target: label", "splits: {pool: trian}\ntarget: label", "unknown split 'trian'; did you mean train?"),
         ("target: label", "answer_filter: '('\ntarget: label", "no regular expression"),
         ("target: label", "floor: low\ntarget: label", "floor: 'low' does not fit; it should be a number"),
-        ("{train: train.jsonl, test: test.jsonl}", "{train: nowhere.jsonl, test: test.jsonl}", "nowhere.jsonl: mood: cannot be read: No such file"),
+        (
+            "{train: train.jsonl, test: test.jsonl}",
+            "{train: nowhere.jsonl, test: test.jsonl}",
+            "nowhere.jsonl: mood: cannot be read: No such file",
+        ),
         ("{train: train.jsonl, test: test.jsonl}", "{train: mood.yaml, test: test.jsonl}", "ending '.yaml' is not known"),
         ("target: label", "where: \"{{ label == 'x' }}\"\ntarget: label", "split 'train' is empty; `where` leaves nothing"),
         ("target: label", "id: label\ntarget: label", "id 'train-sad' stands twice"),
@@ -116,7 +128,9 @@ def test_a_label_that_only_the_data_knows(tmp_path):
     assert "row train-5: label 'meh' is not among the labels; known: sad, glad" in refused(write(tmp_path, train=bad))
 
 
-@pytest.mark.parametrize(("content", "message"), [("", "holds no row"), ('{"text": ', "train.jsonl:1: is no JSON"), ("[1]\n", "holds a list")])
+@pytest.mark.parametrize(
+    ("content", "message"), [("", "holds no row"), ('{"text": ', "train.jsonl:1: mood: is no JSON"), ("[1]\n", "holds a list")]
+)
 def test_broken_data(tmp_path, content, message):
     path = write(tmp_path)
     (tmp_path / "train.jsonl").write_text(content)
@@ -224,25 +238,34 @@ def test_choices_by_columns_list_or_text(tmp_path):
 
 
 def test_generation_with_several_accepted_texts(tmp_path):
-    text = CHOICE.replace("choice", "generation", 1).replace(", choices: [a, b]", "").replace("metrics", "metrics") + "metrics: [squad_exact_match]\n"
+    text = (
+        CHOICE.replace("choice", "generation", 1).replace(", choices: [a, b]", "").replace("metrics", "metrics")
+        + "metrics: [squad_exact_match]\n"
+    )
     rows = [{"q": "who?", "gold": ["The Queen", "Elizabeth"]}]
     assert load_task(write(tmp_path, text, rows, rows))().test()[0].target == ["The Queen", "Elizabeth"]
     assert "the target is empty" in refused(write(tmp_path, text, [{"q": "who?", "gold": ""}], rows))
 
 
 def test_regression_targets_are_finite_numbers(tmp_path):
-    text = CHOICE.replace("kind: choice", "kind: regression").replace(", choices: [a, b]", "").replace("templates:", "#") + "metrics: [pearson]\n"
+    text = (
+        CHOICE.replace("kind: choice", "kind: regression").replace(", choices: [a, b]", "").replace("templates:", "#")
+        + "metrics: [pearson]\n"
+    )
     rows = [{"q": "how much?", "gold": "1.5"}]
     assert load_task(write(tmp_path, text, rows, rows))().test()[0].target == 1.5
     assert "'nan' is no number" in refused(write(tmp_path, text, [{"q": "x", "gold": "nan"}], rows))
 
 
 def test_promptsource_templates(tmp_path):
-    text = TASK + """
+    text = (
+        TASK
+        + """
   published:
     promptsource: "Is this {{answer_choices[0]}} or {{answer_choices[1]}}?\\n{{line}} ||| {% if label != -1 %}{{ answer_choices[label] }}{% endif %}"
     answers: Sad ||| Glad
 """
+    )
     task = load_task(write(tmp_path, text))()
     rendered = task.templates["published"].render(task.test()[0].inputs, task.labels)
     assert rendered.before == "Is this Sad or Glad?\nline 40" and rendered.gap == " " and rendered.answers == ("Sad", "Glad")

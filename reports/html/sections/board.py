@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from ...analysis import digits
 from ...analysis.model import Standing
+from ...exports import best_cells
 from ...statistics.result import TestResult
 from ...svg import Drawing, Scale, padded
 from ..view import View, raw, render
@@ -46,7 +47,7 @@ def leaderboard(view: View) -> str:
         rows=rows,
         has=has,
         tags=tags,
-        best=_best_cells(view),
+        best=best_cells(family, view.alpha),
         caption=_caption(view),
         details=len(family.cells) <= MOST_CELLS,
     )
@@ -60,23 +61,6 @@ def _row(view: View, row: Standing, scale: Scale | None) -> dict[str, Any]:
         "cells": [view.cells.get((row.arm, column.key)) for column in view.family.columns],
         "uneven": any(pair.unequal_tuning for pair in view.family.pairs if row.arm in (pair.a, pair.b)),
     }
-
-
-def _best_cells(view: View) -> set[tuple[str, str]]:
-    """Cells that no test told apart from the column's best (the whole tie group is marked, never the largest number alone)."""
-    found: set[tuple[str, str]] = set()
-    for column in view.family.columns:
-        sign = 1.0 if column.higher_is_better else -1.0
-        present = [(sign * cell.mean, arm) for (arm, key), cell in view.cells.items() if key == column.key and cell.mean is not None]
-        if len(present) < 2:
-            continue
-        leader = max(present)[1]
-        found.add((leader, column.key))
-        for _, arm in present:
-            pair = view.column_pairs.get((column.key, arm, leader)) or view.column_pairs.get((column.key, leader, arm))
-            if pair is not None and pair.adjusted is not None and pair.adjusted > view.alpha:
-                found.add((arm, column.key))
-    return found
 
 
 def _caption(view: View) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
 from harness.backbones.backbone import Backbone
 from harness.backbones.load import load
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 TEXT = [
     "the film was good and the actors were great",
@@ -56,11 +57,21 @@ def byte_pairs(special: list[str], around: str | None = None, pair: str | None =
 def tokenizer_for(name: str) -> Any:
     Fast = transformers.PreTrainedTokenizerFast
     if name in ("bert", "distilbert", "bert-encoder"):
-        return Fast(tokenizer_object=wordpiece(), pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]")
+        return Fast(
+            tokenizer_object=wordpiece(), pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]"
+        )
     if name == "roberta":
         object = byte_pairs(["<s>", "<pad>", "</s>", "<unk>", "<mask>"], "<s> $A </s>", "<s> $A </s> </s> $B </s>")
         mask = transformers.AddedToken("<mask>", lstrip=True, special=True)
-        return Fast(tokenizer_object=object, bos_token="<s>", cls_token="<s>", pad_token="<pad>", eos_token="</s>", sep_token="</s>", mask_token=mask)
+        return Fast(
+            tokenizer_object=object,
+            bos_token="<s>",
+            cls_token="<s>",
+            pad_token="<pad>",
+            eos_token="</s>",
+            sep_token="</s>",
+            mask_token=mask,
+        )
     if name in ("t5", "t5-gated"):
         return Fast(tokenizer_object=byte_pairs(["<pad>", "</s>"], "$A </s>", "$A </s> $B </s>"), pad_token="<pad>", eos_token="</s>")
     if name in ("llama", "mistral", "opt"):
@@ -80,9 +91,13 @@ def model_for(name: str, size: int) -> Any:
         config = T.BertConfig(**common, **plain, pad_token_id=0)
         return T.BertModel(config, add_pooling_layer=False) if name == "bert-encoder" else T.BertForMaskedLM(config)
     if name == "roberta":
-        return T.RobertaForMaskedLM(T.RobertaConfig(**common, **{**plain, "max_position_embeddings": 98}, pad_token_id=1, type_vocab_size=1))
+        return T.RobertaForMaskedLM(
+            T.RobertaConfig(**common, **{**plain, "max_position_embeddings": 98}, pad_token_id=1, type_vocab_size=1)
+        )
     if name == "distilbert":
-        return T.DistilBertForMaskedLM(T.DistilBertConfig(**common, dim=32, n_layers=3, n_heads=4, hidden_dim=48, max_position_embeddings=96))
+        return T.DistilBertForMaskedLM(
+            T.DistilBertConfig(**common, dim=32, n_layers=3, n_heads=4, hidden_dim=48, max_position_embeddings=96)
+        )
     if name == "gpt2":
         return T.GPT2LMHeadModel(T.GPT2Config(**common, n_embd=32, n_layer=3, n_head=4, n_positions=96, bos_token_id=0, eos_token_id=0))
     if name == "gpt_neox":

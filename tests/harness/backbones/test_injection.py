@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from harness.backbones import forward, injection
-from harness.backbones.backbone import Backbone
-from harness.backbones.injection import ATTENTION, Injection
-from harness.errors import InputError
-from harness.templates import Rendered
 from torch import Tensor
 from transformers import AttentionInterface
+
+from harness.backbones import forward
+from harness.backbones.attention import ATTENTION, attention
+from harness.backbones.backbone import Backbone
+from harness.backbones.injection import Injection
+from harness.errors import InputError
+from harness.templates import Rendered
 
 from .conftest import CAUSAL
 
@@ -25,16 +27,16 @@ def captured_keys_and_values(backbone: Backbone, ids: list[int]) -> Tensor:
     """[L, 2, T, H, D] keys and values that every layer's attention really used for these tokens."""
     found: list[Tensor] = []
 
-    def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **kwargs: Any) -> Any:
+    def capturing(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **kwargs: Any) -> Any:
         found.append(torch.stack([key[0], value[0]]).transpose(1, 2))
-        return injection._attention(module, query, key, value, mask, **kwargs)
+        return attention(module, query, key, value, mask, **kwargs)
 
-    AttentionInterface.register(ATTENTION, attention)
+    AttentionInterface.register(ATTENTION, capturing)
     try:
         with torch.no_grad():
             forward.run(backbone, [ids])
     finally:
-        AttentionInterface.register(ATTENTION, injection._attention)
+        AttentionInterface.register(ATTENTION, attention)
     return torch.stack(found)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
+
 from harness.backbones.backbone import Backbone
 from harness.errors import InputError, UnsupportedError
 from harness.templates import Rendered
-from torch.nn import functional
 
 from .conftest import CAUSAL, MASKED
 
@@ -142,7 +143,11 @@ def test_pairs_are_encoded_as_the_tokenizer_does(any_backbone: Backbone) -> None
     if any_backbone.segments:
         assert encoded.types == expected["token_type_ids"]
         with torch.no_grad():
-            result = any_backbone.trunk(**any_backbone.tokenizer(first, second, return_token_type_ids=True, return_tensors="pt")).last_hidden_state[0].mean(0)
+            result = (
+                any_backbone.trunk(**any_backbone.tokenizer(first, second, return_token_type_ids=True, return_tensors="pt"))
+                .last_hidden_state[0]
+                .mean(0)
+            )
             torch.testing.assert_close(any_backbone.features([(first, second)])[0], result)
 
 

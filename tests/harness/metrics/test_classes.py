@@ -122,3 +122,14 @@ def test_a_mean_is_column_0_over_ones(case, name):
     one = case(targets, labels=2, **answers.get(name, {"scores": np.array([[0.1, 0.2], [0.3, 0.4]])}))
     table = one.statistics(name)
     assert get(name).mean and (table[:, 1] == 1).all() and one.value(name) == pytest.approx(table[:, 0].mean())
+
+
+def test_accuracy_norm_divides_by_the_length_of_choices():
+    from harness.registry import Entry
+    from harness.task import Row, Task
+
+    task = type("T", (Task,), {"entry": Entry("task", "t"), "kind": "choice"})()
+    rows = [Row("0", {"choices": ["yes", "certainly not"]}, 1), Row("1", {"choices": ["a", "bb", "c"]}, 0)]
+    predictions = Predictions(("0", "1"), scores=np.array([[-3.0, -4.0, -np.inf], [-1.0, -1.5, -2.0]]))
+    assert score("accuracy", predictions, rows, task) == 0.5 and score("accuracy_norm", predictions, rows, task) == 0.5
+    assert get("accuracy_norm").statistics(predictions, rows, task)[:, 0].tolist() == [1.0, 0.0]

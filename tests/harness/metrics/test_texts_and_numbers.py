@@ -108,3 +108,9 @@ def test_every_metric_broadcasts_and_is_nan_without_examples(case, name):
     both = metric.value(weights @ table)
     assert table.dtype == np.float64 and both.shape == (2,)
     assert both[0] == pytest.approx(one.value(name)) and np.isnan(both[1]) and metric.undefined
+
+
+def test_the_answer_filter_is_applied_to_gold_as_to_answers(case):
+    one = case(["Six and six.\n#### 12", "no mark: 7"], texts=("12", "no mark: 7"))
+    one.task.answer_filter = "#### (-?[0-9]+)"
+    assert one.statistics("exact_match")[:, 0].tolist() == [1, 1]

@@ -23,9 +23,7 @@ def test_friedman_against_scipy(scores: np.ndarray) -> None:
 def test_post_hocs_against_scikit_posthocs(scores: np.ndarray) -> None:
     posthocs = pytest.importorskip("scikit_posthocs", reason="test extra scikit-posthocs is not installed")
     np.testing.assert_allclose(st.nemenyi(scores).pvalues, posthocs.posthoc_nemenyi_friedman(scores).to_numpy(), atol=1e-6)
-    np.testing.assert_allclose(
-        st.conover(scores).pvalues, posthocs.posthoc_conover_friedman(scores, p_adjust="holm").to_numpy(), atol=1e-6
-    )
+    np.testing.assert_allclose(st.conover(scores).pvalues, posthocs.posthoc_conover_friedman(scores, p_adjust="holm").to_numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("rope", [0.005, 0.02])
@@ -115,6 +113,11 @@ def test_the_default_follows_what_can_reject() -> None:
     scores = RNG.normal(size=(12, 5))
     assert st.compare_across_tasks(scores).procedure == "wilcoxon-holm"
     assert st.compare_across_tasks(scores[:8]).procedure == "max-t"
+    # at 9 tasks only untied differences could reach Holm's threshold, and scores of two decimals tie
+    nine = st.compare_across_tasks(scores[:9])
+    assert nine.procedure == "max-t" and st.smallest_number_of_tasks(5) == 9 and "needs 11" in (nine.why or "")
+    shifted = np.array([1, 1, 2, 3, 4, 5, 6, 7, 8])[:, None] * np.arange(5) / 10  # every pair is ordered alike on all tasks, with one tie
+    assert not st.wilcoxon_holm(shifted).different.any() and st.max_t(shifted).different[0, 1:].all()
     assert st.compare_across_tasks(scores[:8], baseline=0).procedure == "wilcoxon-holm"
     assert st.smallest_number_of_tasks(10, procedure="nemenyi") == 3
 

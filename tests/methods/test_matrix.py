@@ -1,0 +1,137 @@
+"""The generic matrix: every registered method, on every backbone family and kind of task that it supports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from harness import catalog, method as method_module
+from harness.backbones.backbone import Backbone
+from harness.costs import Meter
+from harness.gradient import Adapted, GradientMethod
+from harness.identity import digest_tensors
+from harness.method import Method, Predictor
+from harness.predictions import Predictions
+from harness.seeds import Streams
+from harness.task import Shots, TaskData, draw
+from harness.training import Run
+
+from .conftest import FAMILIES, SmallTask
+
+METHODS = [found.name for found in catalog.entries("method")]
+CASES = [(name, family, kind) for name in METHODS for family in FAMILIES for kind in ("classification", "choice", "generation")]
+
+
+def _made(name: str) -> Method:
+    cls = catalog.load("method", name)
+    made: Method = cls(**cls.small)
+    return made
+
+
+class Bench:
+    """A method with one backbone and one task, ready to adapt under any seed."""
+
+    def __init__(self, name: str, backbone: Backbone, task: SmallTask) -> None:
+        self.method, self.backbone, self.task = _made(name), backbone, task
+        reason = self.method.unsupported(task, backbone.family, backbone.capabilities)
+        if reason:
+            pytest.skip(f"unsupported, as planning says: {reason}")
+
+    def data(self, seed: int) -> TaskData:
+        rng = Streams({"data": seed}).rng("data", self.task.name)
+        return draw(self.task, rng, train=Shots(per_class=4), dev=Shots(per_class=2))
+
+    def run(self, seed: int) -> Run:
+        streams = Streams({name: seed for name in ("data", "demos", "init", "order", "noise")})
+        run = Run(streams, meter=Meter())
+        self.backbone.meter = run.meter
+        return run
+
+    def adapt(self, seed: int = 0) -> Predictor:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return self.method.adapt(self.backbone, self.data(seed), self.run(seed))
+
+    def answers(self, predictor: Predictor, seed: int = 0) -> Predictions:
+        return predictor.predict([row.example for row in self.data(seed).test])
+
+
+@pytest.fixture(scope="module")
+def bench(request: pytest.FixtureRequest, backbone_of: Callable[[str], Backbone], small_tasks: dict[str, SmallTask]) -> Bench:
+    name, family, kind = request.param
+    return Bench(name, backbone_of(family), small_tasks[kind])
+
+
+def equal(a: Predictions, b: Predictions) -> bool:
+    same = a.ids == b.ids and a.texts == b.texts
+    return same and ((a.scores is None) == (b.scores is None)) and (a.scores is None or np.array_equal(a.scores, b.scores))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bench", CASES, indirect=True, ids=lambda case: "-".join(case))
+def test_method(bench: Bench, tmp_path: Any) -> None:
+    """One adaptation serves all checks: adapting is what takes the time."""
+    before = digest_tensors(bench.backbone.model.state_dict())
+    first = bench.adapt()
+    answers = bench.answers(first)
+
+    assert len(answers.ids) == len(bench.data(0).test)
+    if answers.scores is not None:
+        finite = answers.scores[np.isfinite(answers.scores)]
+        assert finite.size and not np.isnan(answers.scores).any()
+
+    if bench.method.frozen_backbone:
+        assert digest_tensors(bench.backbone.model.state_dict()) == before, "the backbone changed"
+        assert not any(parameter.requires_grad for parameter in bench.backbone.model.parameters())
+
+    again = bench.adapt()
+    assert equal(bench.answers(again), answers), "the same seed gave other answers"
+    assert digest_tensors(again.state()[0]) == digest_tensors(first.state()[0]), "the same seed gave other bytes"
+
+    _round_trip(bench, first, answers, tmp_path)
+    _counts(bench, first)
+
+
+def _round_trip(bench: Bench, predictor: Predictor, answers: Predictions, folder: Any) -> None:
+    size = method_module.save(predictor, folder / "adapted")
+    assert size == sum(file.stat().st_size for file in (folder / "adapted").iterdir())
+    tensors, facts = method_module.load(folder / "adapted")
+    with torch.random.fork_rng():
+        torch.manual_seed(1)  # restoring may not lean on the global generator
+        restored = bench.method.restore(bench.backbone, bench.data(0), bench.run(0), tensors, facts)
+    assert equal(bench.answers(restored), answers), "loading gave other answers"
+
+
+def _counts(bench: Bench, predictor: Predictor) -> None:
+    formula = bench.method.trainable_parameters(bench.backbone, bench.task) + bench.method.head_parameters(bench.backbone, bench.task)
+    if isinstance(predictor, Adapted):
+        parts = [p for p in predictor.attached.parts.parameters() if p.requires_grad]
+        head = list(predictor.head.parameters()) if predictor.head is not None else []
+        assert formula == sum(p.numel() for p in parts + head), "the parameter formula is wrong"
+        assert sum(tensor.numel() for tensor in predictor.state()[0].values()) >= formula
+
+
+@pytest.mark.parametrize("bench", [(name, "masked_lm", "classification") for name in METHODS], indirect=True, ids=lambda case: case[0])
+def test_seeds_matter_where_declared(bench: Bench) -> None:
+    one, other = bench.adapt(0), bench.adapt(1)
+    if not bench.method.random:
+        assert equal(bench.answers(one), bench.answers(other)), "declared deterministic, but the seed matters"
+        return
+    if bench.method.random == ("data",) and not one.state()[0]:
+        return  # a majority of balanced rows is the same for every draw
+    same_state = digest_tensors(one.state()[0]) == digest_tensors(other.state()[0])
+    assert not (same_state and equal(bench.answers(one), bench.answers(other))), "two seeds gave the same answers"
+
+
+@pytest.mark.parametrize("bench", [(name, family, "classification") for name in METHODS for family in FAMILIES], indirect=True, ids=lambda case: "-".join(case))
+def test_identity_at_start(bench: Bench) -> None:
+    if not bench.method.identity_at_start or not isinstance(bench.method, GradientMethod):
+        pytest.skip("does not claim to start from the backbone")
+    if bench.method._readout(bench.task, bench.backbone.capabilities) != "verbalizer":
+        pytest.skip("a new head has no answer to start from")
+    untrained = bench.method._assemble(bench.backbone, bench.data(0), bench.run(0))
+    plain = catalog.load("method", "zero-shot")().adapt(bench.backbone, bench.data(0), bench.run(0))
+    difference = np.abs(bench.answers(untrained).scores - bench.answers(plain).scores)  # type: ignore[operator]
+    assert difference.max() < 1e-5
