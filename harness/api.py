@@ -17,7 +17,8 @@ from harness.planning import Plan
 from harness.planning import plan as _plan
 from harness.results import Results
 from harness.session import Display, Session, Silent
-from harness.store import Store, load_results
+from harness.store import Store
+from harness.store import load_results as load_results
 from harness.suite import Suite
 from harness.suite import load_suite as _load_suite
 

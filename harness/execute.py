@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 import torch
@@ -102,7 +102,7 @@ def run_trial(
 
 def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Notify | None, trust: tuple[str, ...]) -> Outcome:
     from harness.backbones.load import load
-    from harness.backbones.precision import precision
+    from harness.backbones.precision import Precision, precision
 
     streams = Streams(trial.seeds)
     run = run_of(trial, streams, device, notify, deadline)
@@ -117,7 +117,7 @@ def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Not
         reason = method.unsupported(task, backbone.family, backbone.capabilities)
         if reason:
             raise UnsupportedError(reason)
-    with precision(backbone, trial.precision):
+    with precision(backbone, cast(Precision, trial.precision)):
         with meter.timed("train"):
             predictor = method.adapt(backbone, data, run)
         run.check_time()

@@ -69,10 +69,14 @@ def digest_file(path: str | Path) -> str:
     return whole.hexdigest()[:LENGTH]
 
 
-@functools.cache
-def digest_source(cls: type) -> str:
+def digest_source(cls: type[Any]) -> str:
     """Digest of the source files of `cls` and of every base of it within its own project (what a method's answer depends on)."""
     import inspect
 
     files = {inspect.getsourcefile(base) for base in cls.__mro__ if base is not object and base.__module__ != "builtins"}
-    return digest(sorted(digest_file(file) for file in files if file and Path(file).exists()))
+    return _digest_files(tuple(sorted(file for file in files if file and Path(file).exists())))
+
+
+@functools.cache
+def _digest_files(files: tuple[str, ...]) -> str:
+    return digest(sorted(digest_file(file) for file in files))

@@ -27,6 +27,7 @@ import pandas as pd
 from harness.errors import InputError
 from harness.identity import canonical, digest, digest_file
 from harness.outcome import FINAL, Outcome
+from harness.results import Results
 from harness.trial import Trial
 
 FORMAT = 1
@@ -204,7 +205,7 @@ def _write_text(file: Path, text: str) -> None:
     os.replace(beside, file)
 
 
-def load_results(root: str | Path, suite: str | None = None) -> Any:
+def load_results(root: str | Path, suite: str | None = None) -> Results:
     """The results view of a store; see `harness.store_view.load_results`."""
     from harness.store_view import load_results as load
 

@@ -32,6 +32,12 @@ def load_results(root: str | Path, suite: str | None = None) -> Results:
     return results if imported is None else _joined(results, imported)
 
 
+COSTS = (
+    *("trainable_parameters", "head_parameters", "stored_parameters", "stored_bytes", "seconds_setup", "seconds_train"),
+    *("seconds_evaluate", "tokens", "forward_calls", "flops", "peak_bytes"),
+)
+
+
 class _View:
     """Collects rows of the trials frame, and finds the stored answers behind them."""
 
@@ -44,7 +50,7 @@ class _View:
 
     def add(self, plan: Mapping[str, Any], cell: Mapping[str, Any]) -> None:
         trial = Trial.from_value(cell["trial"])
-        row = {name: None for name in TRIAL_COLUMNS}
+        row: dict[str, Any] = dict.fromkeys(TRIAL_COLUMNS)
         row |= {key: cell[key] for key in ("arm", "block", "family", "seed", "run_key")}
         row |= self._question(trial) | {"suite": plan["suite"], "tags": tuple(cell["tags"]), "imported": False, "shared_cost": False}
         stored = self.store.get(trial.trial_id, cell["run_key"]) if cell["run_key"] else None
@@ -99,8 +105,6 @@ class _View:
         curve = stored.curve()
         if len(curve):
             self.curves.append(curve.assign(trial_id=trial.trial_id))
-        names = ("trainable_parameters", "head_parameters", "stored_parameters", "stored_bytes", "seconds_setup", "seconds_train")
-        names += ("seconds_evaluate", "tokens", "forward_calls", "flops", "peak_bytes")
         ok = result["status"] == "ok"
         return {
             "status": result["status"],
@@ -118,7 +122,7 @@ class _View:
             "device": stored.depends_on.get("device"),
             "environment": canonical({**stored.depends_on.get("versions", {}), "numerics": stored.depends_on.get("numerics")}),
             "started": stored.started,
-            **{name: costs[name] for name in names},
+            **{name: costs[name] for name in COSTS},
         }
 
     def results(self, suites: Sequence[Mapping[str, Any]]) -> Results:
@@ -148,7 +152,7 @@ class _View:
         if stored is None:
             return pd.DataFrame(columns=columns)
         records = stored.records()
-        statistics = next((name for name in records if name.startswith("stat:")), None)
+        statistics = next((name for name in map(str, records) if name.startswith("stat:")), None)
         records["value"] = [row[0] for row in records[statistics]] if statistics else np.nan
         return records[columns]
 
@@ -205,7 +209,7 @@ def write_imported(root: str | Path, source_digest: str, trials: pd.DataFrame, e
     missing = [name for name in TRIAL_COLUMNS if name not in trials]
     if missing:
         raise InputError(f"imported trials lack {', '.join(missing)}", file=root)
-    frame = trials[list(TRIAL_COLUMNS)].assign(tags=[list(tags) for tags in trials["tags"]])
+    frame = trials[list(TRIAL_COLUMNS)].assign(tags=pd.Series([list(tags) for tags in trials["tags"]], index=trials.index, dtype=object))
     frame.to_parquet(folder / "trials.parquet", index=False, compression="zstd")
     if examples is not None:
         examples.to_parquet(folder / "examples.parquet", index=False, compression="zstd")

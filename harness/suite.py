@@ -6,14 +6,13 @@ import difflib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from harness import safe_yaml
 from harness.backbones.describe import from_text
 from harness.errors import InputError
-from harness.seeds import STREAMS
 from harness.settings import merged
 
 
@@ -59,15 +58,18 @@ class TaskSpec(Strict):
     templates: list[str] | None = None
 
 
+Stream = Literal["data", "demos", "init", "order", "noise"]
+
+
 class SeedSpec(Strict):
     """How many replicates (or which numbers), which streams vary with them, and which are held."""
 
     numbers: list[int]
-    vary: list[Literal["data", "demos", "init", "order", "noise"]] = list(STREAMS)  # type: ignore[assignment]
-    hold: dict[Literal["data", "demos", "init", "order", "noise"], int] = {}
+    vary: list[Stream] = list(get_args(Stream))
+    hold: dict[Stream, int] = {}
 
     def streams(self, number: int) -> dict[str, int]:
-        return {name: self.hold.get(name, number if name in self.vary else 0) for name in STREAMS}  # type: ignore[call-overload]
+        return {name: self.hold.get(name, number if name in self.vary else 0) for name in get_args(Stream)}
 
 
 def _seeds(value: Any) -> Any:

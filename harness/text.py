@@ -16,6 +16,7 @@ from harness.templates import Rendered, Template
 
 if TYPE_CHECKING:
     from harness.backbones.backbone import Backbone
+    from harness.backbones.labels import Reduction
 
 EVALUATION_BATCH = 32
 
@@ -37,6 +38,14 @@ def plain_text(inputs: Any) -> str | tuple[str, str]:
     if not texts:
         raise InputError("an example has no text field")
     return (texts[0], texts[1]) if len(texts) == 2 else " ".join(texts)
+
+
+def reduction_of(asked: str, task: Task) -> Reduction:
+    """How answers of several tokens are scored: as asked, or as the task says ("joint" where it says nothing)."""
+    chosen = getattr(task, "answer_score", "joint") if asked == "task" else asked
+    if chosen not in ("joint", "mean", "first"):
+        raise InputError(f"{chosen!r} is no way to score an answer", key="answer_score", expected="joint, mean or first")
+    return chosen  # type: ignore[return-value]
 
 
 def render_all(task: Task, template: Template, examples: Sequence[Example | Row]) -> list[Rendered]:

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+
 from harness.backbones.scoring import shared_prefix_scores
 from harness.demonstrations import choose, demonstration_text, nearest
-
 from harness.method import Method, Predictor
 from harness.predictions import Predictions
 from harness.registry import method
 from harness.settings import choice, setting
 from harness.task import Example, Row, TaskData
 from harness.templates import Rendered
-from harness.text import generate_answers, in_batches, label_predictions, plain_text, render_all, template_of
+from harness.text import generate_answers, in_batches, label_predictions, plain_text, reduction_of, render_all, template_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,8 +41,10 @@ class InContext(Method):
 
     demonstrations: int = setting(8, at_least=0, search=choice(0, 2, 4, 8), help="rows shown before the question")
     strategy: str = setting("balanced", one_of=("random", "balanced", "nearest"))
-    separator: str = setting("\n\n", help="stands between demonstrations")
-    answer_score: str = setting("joint", one_of=("joint", "mean", "first"))
+    separator: str | None = setting(None, help="stands between demonstrations; none takes the task's own, an empty line")
+    answer_score: str = setting(
+        "task", one_of=("task", "joint", "mean", "first"), help="how an answer of several tokens is scored; task: as it says, else joint"
+    )
 
     def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
         return InContextPredictor(self, backbone, data, run)
@@ -56,6 +58,7 @@ class InContextPredictor(Predictor):
 
     def __init__(self, method: InContext, backbone: Backbone, data: TaskData, run: Run) -> None:
         self.method, self.backbone, self.task, self.pool = method, backbone, data.task, data.train
+        self.reduction = reduction_of(method.answer_score, data.task)
         self.template = template_of(data.task, run.template)
         self.prefix = ""
         self.vectors: np.ndarray | None = None
@@ -67,7 +70,7 @@ class InContextPredictor(Predictor):
         run.notes["demonstrations"] = number
 
     def text(self, rows: Sequence[Row]) -> str:
-        return demonstration_text(self.task, self.template, rows, separator=self.method.separator) if rows else ""
+        return demonstration_text(self.task, self.template, rows, separator=self.method.separator)
 
     def _features(self, items: Sequence[Row | Example]) -> np.ndarray:
         with torch.no_grad():
@@ -85,12 +88,12 @@ class InContextPredictor(Predictor):
         """float64 [N, C] log-probabilities of the answers after the shared demonstrations."""
         if self.prefix and self.backbone.family == "causal_lm":
             with torch.no_grad():
-                scores = shared_prefix_scores(self.backbone, self.prefix, rendered, reduction=self.method.answer_score)  # type: ignore[arg-type]
+                scores = shared_prefix_scores(self.backbone, self.prefix, rendered, reduction=self.reduction)
             return scores.double().cpu().numpy()
         return self._plain_scores([with_prefix(self.prefix, item) for item in rendered])
 
     def _plain_scores(self, rendered: Sequence[Rendered]) -> np.ndarray:
-        return in_batches(rendered, lambda batch: self.backbone.label_scores(batch, reduction=self.method.answer_score), size=8)  # type: ignore[arg-type]
+        return in_batches(rendered, lambda batch: self.backbone.label_scores(batch, reduction=self.reduction), size=8)  # type: ignore[arg-type]
 
     def _predict_nearest(self, examples: Sequence[Example]) -> Predictions:
         assert self.vectors is not None

@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from harness.tasks.world import tokenizer
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-from harness.tasks.world import tokenizer
 
 Loss = Callable[[int], torch.Tensor]
 """Step -> the loss of that step's batch."""

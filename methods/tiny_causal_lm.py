@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
-
 from harness.tasks.world import episodes, pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 

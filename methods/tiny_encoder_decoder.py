@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from transformers import T5Config, T5ForConditionalGeneration
-
 from harness.tasks.world import pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
+from numpy.typing import NDArray
+from transformers import T5Config, T5ForConditionalGeneration
 
 from .pretraining import SIZES, Schedule, command, save, say, train
 

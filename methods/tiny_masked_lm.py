@@ -11,22 +11,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertForMaskedLM
-
 from harness.tasks.world import pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
+from transformers import BertConfig, BertForMaskedLM
 
 from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 
 
 def build(size: str = "tiny") -> BertForMaskedLM:
-    """Stock BERT without dropout."""
+    """Stock BERT without dropout; its positions start as sinusoids, so that near ones are alike from the first step on."""
     shape = SIZES[size]
     config = BertConfig(
         vocab_size=tokenizer.SIZE, hidden_size=shape.width, num_hidden_layers=shape.layers, num_attention_heads=shape.heads, intermediate_size=5 * shape.width // 2,
         max_position_embeddings=512, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=tokenizer.PAD,
     )  # fmt: skip
-    return BertForMaskedLM._from_config(config, attn_implementation="eager")
+    model = BertForMaskedLM._from_config(config, attn_implementation="eager")
+    angles = torch.arange(512.0)[:, None] * torch.exp(-torch.arange(0, shape.width, 2) * (np.log(10_000) / shape.width))
+    with torch.no_grad():
+        model.bert.embeddings.position_embeddings.weight.copy_(0.05 * torch.cat([angles.sin(), angles.cos()], 1))
+    return model
 
 
 def loss_of(model: BertForMaskedLM, source: pretraining.Source, seed: int, step: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ from harness.predictions import Predictions
 from harness.registry import method
 from harness.settings import setting
 from harness.task import Example, TaskData
-from harness.text import generate_answers, in_batches, label_predictions, render_all, template_of
+from harness.text import generate_answers, in_batches, label_predictions, reduction_of, render_all, template_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,9 @@ class ZeroShot(Method):
     task_kinds: ClassVar[tuple[str, ...]] = ("classification", "choice", "generation")
     random: ClassVar[tuple[str, ...]] = ()
 
-    answer_score: str = setting("joint", one_of=("joint", "mean", "first"), help="how an answer of several tokens is scored")
+    answer_score: str = setting(
+        "task", one_of=("task", "joint", "mean", "first"), help="how an answer of several tokens is scored; task: as it says, else joint"
+    )
 
     def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
         return TemplatePredictor(backbone, data, run.template, self.answer_score)
@@ -42,12 +44,12 @@ class TemplatePredictor(Predictor):
     """Scores answers to a rendered template, with nothing added."""
 
     def __init__(self, backbone: Backbone, data: TaskData, template: str | None, answer_score: str) -> None:
-        self.backbone, self.task, self.answer_score = backbone, data.task, answer_score
+        self.backbone, self.task, self.reduction = backbone, data.task, reduction_of(answer_score, data.task)
         self.template = template_of(data.task, template)
 
     def predict(self, examples: Sequence[Example]) -> Predictions:
         if self.task.kind == "generation":
             return generate_answers(self.backbone, self.task, self.template, examples)
         rendered = render_all(self.task, self.template, examples)
-        scores = in_batches(rendered, lambda batch: self.backbone.label_scores(batch, reduction=self.answer_score))  # type: ignore[arg-type]
+        scores = in_batches(rendered, lambda batch: self.backbone.label_scores(batch, reduction=self.reduction))
         return label_predictions(examples, scores, rendered)

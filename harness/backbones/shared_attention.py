@@ -41,7 +41,7 @@ class SharedAttention:
             query, repeat_kv(key, groups), repeat_kv(value, groups), scale, mask=self._additive(query), causal=self.mask is None
         )
         theirs, their_normaliser = _to_shared(query, shared_key.to(key), shared_value.to(value), groups, scale)
-        weight = torch.sigmoid(their_normaliser - our_normaliser)[..., None].to(ours.dtype)  # [B, T, H, 1]
+        weight = torch.sigmoid(their_normaliser - our_normaliser.transpose(1, 2))[..., None].to(ours.dtype)  # [B, T, H, 1]
         return torch.lerp(ours.transpose(1, 2), theirs, weight)
 
     def _additive(self, query: Tensor) -> Tensor | None:
@@ -70,7 +70,7 @@ def _to_shared(query: Tensor, key: Tensor, value: Tensor, groups: int, scale: fl
 def attend_with_normaliser(
     query: Tensor, key: Tensor, value: Tensor, scale: float, *, mask: Tensor | None = None, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Attention [B, H, T, D] and log of its softmax's normaliser, float32 [B, H, T] ([B, T, H] transposed in memory)."""
+    """Attention [B, H, T, D] and the log of its softmax's normaliser, float32 [B, H, T]."""
     if query.device.type == "cpu":
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0, causal, attn_mask=mask, scale=scale)
     scores = torch.matmul(query, key.transpose(-1, -2)).float() * scale

@@ -21,14 +21,14 @@ def predict(
     import numpy as np
 
     from harness import api
-    from harness.data_sources import read_rows
+    from harness.data_sources import read_file
     from harness.errors import InputError
     from harness.execute import task_of
     from harness.store import Store
 
     found = api.find_trial(Store(store, create=False), trial)
     task = task_of(found.trial)
-    rows = read_rows(Path(file))
+    rows = list(read_file(Path(file)))
     wanted = set(task.test()[0].inputs)
     missing = sorted(wanted - set(rows[0])) if rows else []
     if not rows:

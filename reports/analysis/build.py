@@ -23,7 +23,7 @@ from ..statistics.result import TestResult
 from . import board, diagnostics, economics
 from .across import compare, matrices
 from .cells import describe_arms, describe_cells
-from .codec import decoder, encode, results_json
+from .codec import encode, read_results, results_json
 from .digits import median_places
 from .grid import Grid, build_grids
 from .model import Analysis, Cell, ClaimRow, Failure, Family, Options, Pair, Places, Provenance, Standing
@@ -49,8 +49,7 @@ def analyse(
     if stored is not None and stored.is_file():
         kept = json.loads(stored.read_text(encoding="utf-8"))
         if kept.get("provenance", {}).get("digest") == digest:
-            found: Analysis = decoder(Analysis)(kept)
-            return found
+            return read_results(kept)
     grids = build_grids(results, families)
     analysis = Analysis(
         title=options.title or ", ".join(_suites(results)) or "Results",

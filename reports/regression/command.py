@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,10 @@ def compare(
     github: Annotated[bool, typer.Option("--github", help="Print GitHub annotations.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Show every cell in the terminal.")] = False,
 ) -> None:
-    """Has anything become worse? Exit codes: 0 pass, 1 regression, 2 usage, 3 inconclusive (noninferiority and strict gates), 4 broken or missing, 5 incomparable."""
+    """Has anything become worse than a baseline, cell by cell and over all of them?
+
+    Exit codes: 0 pass, 1 regression, 2 usage, 3 inconclusive (noninferiority and strict gates), 4 broken or missing, 5 incomparable.
+    """
     from rich.console import Console
 
     from .compare import compare as compare_results
@@ -65,7 +69,8 @@ def compare(
         gate_costs=settings.gate_costs if gate_costs is None else gate_costs,
         names=(baseline, current),
     )
-    print_comparison(comparison, Console(soft_wrap=False), everything=all_)
+    # a log has no width of its own, and 80 columns would fold the table
+    print_comparison(comparison, Console(width=None if sys.stdout.isatty() else 160), everything=all_)
     for file, text in ((markdown, to_markdown), (junit, to_junit), (json_, to_json)):
         if file is not None:
             write(file, text(comparison))

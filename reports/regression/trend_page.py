@@ -39,6 +39,7 @@ Dotted: the limit for the newest run. Levels and steps are by exact segmentation
 {% for item in items %}
 <section>
 <h2>{{ item.label }} <span class="soft">{{ item.metric }}</span></h2>
+<p class="soft">{{ item.block }}</p>
 <p{% if item.bad %} class="bad"{% endif %}>{{ item.sentence }}</p>
 <svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-labelledby="t{{ loop.index }}">
 <title id="t{{ loop.index }}">{{ item.label }}: {{ item.sentence }}</title>
@@ -125,6 +126,7 @@ def _item(trend: Trend) -> dict[str, Any]:
     return {
         "label": trend.series.label,
         "metric": trend.series.name["metric"],
+        "block": trend.series.name["block"],
         "sentence": describe(trend),
         "bad": trend.crossed,
         "breaks": [scale.x(i - 0.5) for i in breaks],

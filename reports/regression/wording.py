@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from .comparison import CellVerdict, Comparison
 from .costs import CostChange
 
@@ -114,6 +116,10 @@ def remarks(comparison: Comparison) -> list[str]:
         shift = comparison.shift
         text = f"Predictions changed in {len(changed)} of {len(compared)} comparable cells ({shift.arms_flipped} of {shift.arms} arms)"
         lines.append(text + (", which fails --exact." if comparison.exact and changed else "."))
+    detectable = [cell.detectable for cell in comparison.cells if cell.detectable is not None and cell.gating]
+    if detectable:
+        low, middle, high = (f"{value:.2g}" for value in np.quantile(detectable, [0, 0.5, 1]))
+        lines.append(f"Losses these cells would find with 80% power, one by one: {low} to {high}, half of them {middle} or less.")
     if comparison.changed_versions and not comparison.shift.suspected:
         named = ", ".join(f"{name} {old} to {new}" for name, (old, new) in comparison.changed_versions.items())
         lines.append(f"Environment changed: {named}.")

@@ -128,7 +128,7 @@ class MaskedBatch:
 def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int, longest: int = 512) -> MaskedBatch:
     """Rows `<s> text </s> text </s> ..` with gaps: most answers of prompted text, and a fifth of plain text's tokens.
 
-    Half of the rows have their positions shifted, so that all of `longest` positions are trained on short rows.
+    A tenth of the rows have their positions shifted, so that all of `longest` positions are trained on short rows.
     """
     sampler = Sampler(np.random.default_rng(np.random.SeedSequence([seed, step, 2])))
     ids = np.full((rows, length), PAD, np.int64)
@@ -150,7 +150,7 @@ def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int
     flat[positions[(fate < 0.8) | answers]] = MASK
     random = positions[(fate >= 0.9) & ~answers]
     flat[random] = sampler.rng.integers(MASK + 1, SIZE, len(random))
-    offsets = np.where(sampler.rng.random(rows) < 0.5, sampler.rng.integers(0, longest - length + 1, rows), 0)
+    offsets = np.where(sampler.rng.random(rows) < 0.1, sampler.rng.integers(0, longest - length + 1, rows), 0)
     places = np.arange(length)[None, :] + offsets[:, None]
     return MaskedBatch(flat.reshape(rows, length), (ids != PAD).astype(np.int64), places, positions, ids.reshape(-1)[positions], weights.reshape(-1)[positions])
 

@@ -1,57 +1,19 @@
-"""Tiny random backbones of every text family in hub format, and small tasks of every kind, for the matrix that runs every method."""
+"""Small tasks of every kind, for the matrix that runs every method on the tiny random backbones of tests/conftest.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from harness.backbones.backbone import Backbone
 from harness.backbones.load import load
 from harness.registry import Entry
 from harness.task import GeneratedTask, Row
-from harness.tasks.world import tokenizer as world_tokenizer
 from harness.templates import Template
 
 FAMILIES = ("masked_lm", "causal_lm", "encoder_decoder")
-
-
-def _model(family: str) -> Any:
-    from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
-
-    size = world_tokenizer.SIZE
-    torch.manual_seed(0)
-    if family == "masked_lm":
-        shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "max_position_embeddings": 256}
-        return BertForMaskedLM(BertConfig(vocab_size=size, initializer_range=0.2, **shape))
-    if family == "causal_lm":
-        return GPT2LMHeadModel(GPT2Config(vocab_size=size, n_embd=16, n_layer=2, n_head=2, n_positions=512, initializer_range=0.2))
-    shape = {"d_model": 16, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 2, "d_ff": 24, "d_kv": 8}
-    return T5ForConditionalGeneration(T5Config(vocab_size=size, decoder_start_token_id=0, eos_token_id=3, pad_token_id=0, **shape))
-
-
-@pytest.fixture(scope="session")
-def backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """family -> a folder in hub format."""
-    from transformers import PreTrainedTokenizerFast
-
-    made: dict[str, Path] = {}
-
-    def make(family: str) -> Path:
-        if family not in made:
-            kind = {"masked_lm": "masked", "causal_lm": "causal", "encoder_decoder": "encoder-decoder"}[family]
-            special = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
-            tokenizer = PreTrainedTokenizerFast(tokenizer_object=world_tokenizer.build(kind), **special)
-            folder = tmp_path_factory.mktemp("hub") / f"random-{family}"
-            _model(family).save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-            made[family] = folder
-        return made[family]
-
-    return make
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,8 @@ def test_segments_encode_as_their_text_does(seed: int):
 
 def back_to_keys(sentence: str, language: int) -> Counter[str]:
     table = {word: key for key, word in lexicon.dictionary(language).items()}
+    if language == 0:
+        table |= {lexicon.plural(noun): noun for noun in lexicon.OTHER_CLUSTERS["thing"]}
     return Counter(table.get(word, word) for word in re.findall(r"[\w]+", sentence))
 
 

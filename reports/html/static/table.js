@@ -7,7 +7,7 @@ class Board {
     this.rows = $$("tr[data-arm]", this.body);
     this.heads = $$("thead th", this.table);
     this.keys = this.heads.map((th) => th.dataset.key);
-    this.original = this.rows.map((row) => $$("td.cell", row).map((td) => Array.from(td.childNodes).map((n) => n.cloneNode(true))));
+    this.original = null;
     this.sorts = [];
     this.setUp();
     this.restore();
@@ -137,12 +137,16 @@ class Board {
 
   showMetric() {
     const metric = this.tool("metric").value;
+    if (!metric && !this.original) return;
+    // kept when first needed: a large table opens faster
+    if (!this.original) this.original = new Map(this.rows.map((row) => [row, $$("td.cell", row).map((td) => ({ best: td.classList.contains("best"), nodes: Array.from(td.childNodes) }))]));
     for (const row of this.rows) {
       const arm = Number(row.dataset.arm);
+      const kept = this.original.get(row);
       $$("td.cell", row).forEach((td, index) => {
-        if (!metric) td.replaceChildren(...this.original[arm][index].map((n) => n.cloneNode(true)));
+        if (!metric) td.replaceChildren(...kept[index].nodes);
         else td.textContent = fixed(this.family.other[metric][arm][index], this.family.places.columns[index]);
-        if (metric) td.classList.remove("best"); else if (td.dataset.best) td.classList.add("best");
+        td.classList.toggle("best", !metric && kept[index].best);
       });
     }
   }
@@ -157,13 +161,13 @@ class Board {
   }
 
   restore() {
-    for (const row of this.rows) $$("td.cell.best", row).forEach((td) => { td.dataset.best = "1"; });
     const get = (name) => this.state[this.family.slug + "." + name] || "";
     this.sorts = get("sort").split(",").filter(Boolean).map((s) => ({ key: s.replace(/^-/, ""), down: s.startsWith("-") })).filter((s) => this.keys.includes(s.key));
     for (const name of ["search", "tag", "parameters", "metric"]) if (this.tool(name)) this.tool(name).value = get(name);
     const hide = new Set(get("hide").split(","));
     $$('[data-tool="columns"] input', this.root).forEach((input) => { input.checked = !hide.has(input.dataset.key); });
-    this.apply();
+    for (const th of this.heads) if ($("button", th)) th.setAttribute("aria-sort", "none");
+    if (Object.keys(this.state).some((name) => name.startsWith(this.family.slug + "."))) this.apply();
   }
 
   reset() {

@@ -135,6 +135,7 @@ def test_the_normaliser_is_the_log_of_the_softmaxs_sum(causal_rows: bool) -> Non
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_normaliser_on_a_gpu() -> None:
     query, key, value = torch.randn(3, 2, 4, 7, 8).unbind()
     ours = attend_with_normaliser(*(x.cuda() for x in (query, key, value)), 0.3, causal=True)

@@ -53,7 +53,8 @@ def run_suite(
                     change(row)
                 rows.append(row)
                 values.append(np.stack([right, np.ones(examples)], axis=1))
-                answers[row["trial_id"]] = pd.DataFrame({"example": names, "prediction": np.where(right > 0, "yes", "no")})
+                if records:
+                    answers[row["trial_id"]] = pd.DataFrame({"example": names, "prediction": np.where(right > 0, "yes", "no")})
         trial_ids = tuple(row["trial_id"] for row in rows if row["task"] == task)
         scores[task] = TaskScores(task, "accuracy", names, None, trial_ids, np.stack(values))
     trials = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
