@@ -49,7 +49,7 @@ def build(folder: Path, items: int) -> None:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    corpus = [TEMPLATE.format(text=text(30, 60)) + " " + label for _ in range(400) for label in LABELS["long"][:1] + LABELS["short"]]
+    corpus = [TEMPLATE.format(text=text(30, 60)) + " " + label for _ in range(80) for label in LABELS["long"] + LABELS["short"]]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
         corpus, trainers.BpeTrainer(vocab_size=8192, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet, show_progress=False)

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.executors.by_name import check as check_executor
 from harness.executors.job import Settings
-from harness.planning import Plan
+from harness.planning import Plan, preflight
 from harness.planning import plan as _plan
 from harness.results import Results
 from harness.session import Display, Session, Silent
@@ -47,12 +48,16 @@ def run_session(
     fail_fast: bool = False,
     trust: Sequence[str] = (),
     display: Display | None = None,
+    executor: str = "local",
 ) -> Session:
     """Plan and run a suite into a store; the session says how every trial ended."""
+    check_executor(executor)
     planned = plan(suite, device=device, threads=threads, only=only, fetch=True)
+    Store.check_place(store)
+    preflight(planned, trust=trust)
     opened = Store(store)
     settings = Settings(str(Path(store).resolve()), resolved_device(device), threads, timeout, keep, tuple(trust))
-    return Session(planned, opened, settings, fail_fast=fail_fast, display=display or Silent()).run(workers)
+    return Session(planned, opened, settings, fail_fast=fail_fast, display=display or Silent(), executor=executor).run(workers)
 
 
 def run(suite: Suite | str | Path, *, store: str | Path = "store", workers: int | None = 0, **options: Any) -> Results:
@@ -75,8 +80,13 @@ def resolved_device(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.split(":")[0] != "cuda":
         raise InputError(f"unknown device {device!r}", key="--device", expected="auto, cpu, cuda or cuda:N")
+    number = device.partition(":")[2]
+    if number and not number.isdigit():
+        raise InputError(f"unknown device {device!r}", key="--device", expected="auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
         raise InputError("no CUDA device is available", key="--device", expected="use --device cpu, or install a CUDA build of torch")
+    if number and int(number) >= torch.cuda.device_count():
+        raise InputError(f"there is no {device}", key="--device", expected=f"CUDA devices are numbered 0 to {torch.cuda.device_count() - 1}")
     return device
 
 
@@ -86,8 +96,9 @@ def predict(store: str | Path, trial_id: str, rows: Sequence[Mapping[str, Any]],
     from harness.task import Example
 
     found = find_trial(Store(store, create=False), trial_id)
-    _, predictor, _ = restored(found.trial, found.folder, device=resolved_device(device))
-    return predictor.predict([Example(str(row.get("id", i)), {k: v for k, v in row.items() if k != "id"}) for i, row in enumerate(rows)])
+    examples = [Example(str(row.get("id", i)), {k: v for k, v in row.items() if k != "id"}) for i, row in enumerate(rows)]
+    with restored(found, device=resolved_device(device)) as predictor:
+        return predictor.predict(examples)
 
 
 def find_trial(store: Store, prefix: str) -> Any:
@@ -95,7 +106,8 @@ def find_trial(store: Store, prefix: str) -> Any:
     from harness.errors import InputError
 
     folders = sorted(store.root.glob(f"trials/{prefix[:2]}*/{prefix}*/*")) if len(prefix) >= 2 and prefix.isalnum() else []
-    found = [stored for folder in folders if (stored := store.read(folder)) is not None]
+    whole = (folder for folder in folders if not folder.name.startswith("."))  # the others are still being written
+    found = [stored for folder in whole if (stored := store.read(folder)) is not None]
     ids = sorted({stored.trial.trial_id for stored in found})
     if not ids:
         raise InputError(

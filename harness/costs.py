@@ -8,7 +8,7 @@ bytes as any other.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -88,7 +88,7 @@ class Meter:
     flops: float = 0.0
     activation_bytes: int = 0
     phase: str = "setup"
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _known: dict[tuple[Any, ...], float] = field(default_factory=dict)
     _signature: list[tuple[Any, ...]] = field(default_factory=list)
     _counting: tuple[ExitStack, FlopCounterMode, Counter[str]] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -47,6 +48,7 @@ class Depends:
         self.by_key: dict[str, dict[str, Any]] = {}
         self._backbones: dict[str, BackboneInfo] = {}
         self._rows: dict[str, str] = {}
+        self._sources: dict[type, str] = {}
 
     def backbone(self, spec: Mapping[str, Any]) -> BackboneInfo:
         key = canonical(spec)
@@ -61,12 +63,17 @@ class Depends:
             self._rows[key] = task_digest(task)
         return self._rows[key]
 
+    def _source(self, method: type) -> str:
+        if method not in self._sources:
+            self._sources[method] = digest_source(method)
+        return self._sources[method]
+
     def run_key(self, trial: Trial, task: Task, method: type) -> str:
         facts = {
             **self.common,
             "backbone": self.backbone(trial.backbone).identity,
             "task": self.rows(task),
-            "method_source": digest_source(method),
+            "method_source": self._source(method),
             "precision": trial.precision,
         }
         key = trial.run_key(facts)
@@ -76,15 +83,14 @@ class Depends:
 
 def task_digest(task: Task) -> str:
     """Digest of a task's content. Procedural rows take a second to make, so their digest is remembered by the source that makes them."""
-    source = _source_of(task)
-    memory = _remembered()
-    key = digest([source, task.identity])
-    if key not in memory:
+    key = digest([_source_of(task), task.identity])
+    known = ROWS.get(key)
+    if known is None:
         published = task.dev_rows()
         parts = [digest_rows(task.pool()), digest_rows(task.test()), digest_rows(published) if published is not None else None]
-        memory[key] = digest([*parts, task.identity])
-        _remember(memory)
-    return memory[key]
+        known = digest([*parts, task.identity])
+        ROWS.put(key, known)
+    return known
 
 
 def _source_of(task: Task) -> Any:
@@ -104,20 +110,40 @@ def _package_digest(module: str) -> str:
     return digest([[str(file.relative_to(folder)), digest_file(file)] for file in sorted(folder.rglob("*.py"))])
 
 
-def _remembered() -> dict[str, str]:
-    try:
-        data = json.loads((cache_folder() / "rows.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return {}
+class Memory:
+    """Digests of slow answers, kept in the user's cache folder. Best effort: where it cannot be read or written, it only costs time."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def file(self) -> Path:
+        return cache_folder() / f"{self.name}.json"
+
+    def _all(self) -> dict[str, str]:
+        try:
+            state = self.file.stat()
+            return _read_memory(self.file, state.st_mtime_ns, state.st_size)
+        except (OSError, ValueError):
+            return {}
+
+    def get(self, key: str) -> str | None:
+        value = self._all().get(key)
+        return value if isinstance(value, str) else None
+
+    def put(self, key: str, value: str) -> None:
+        with contextlib.suppress(OSError):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.name}-")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({**self._all(), key: value}, file)
+            os.replace(temporary, self.file)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_memory(file: Path, changed: int, size: int) -> dict[str, str]:
+    data = json.loads(file.read_text(encoding="utf-8"))
     return data if isinstance(data, dict) else {}
 
 
-def _remember(memory: Mapping[str, str]) -> None:
-    """Best effort: a cache folder that cannot be written only costs time."""
-    try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=cache_folder(), delete=False, encoding="utf-8") as file:
-            json.dump(dict(memory), file)
-        os.replace(file.name, cache_folder() / "rows.json")
-    except OSError:
-        return
+ROWS = Memory("rows")  # of a task's content

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
-import json
 import logging
+import os
+import random
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -23,26 +24,38 @@ from harness.identity import canonical
 from harness.method import Method, Predictor
 from harness.metrics import score, values
 from harness.outcome import Outcome, records_of
+from harness.predictions import Predictions
 from harness.seeds import Streams
-from harness.task import Shots, Task, TaskData, draw
+from harness.task import Row, Shots, Task, TaskData, draw
 from harness.training import Budget, OutOfTime, Run
 from harness.trial import Trial
 
 if TYPE_CHECKING:
     from harness.backbones.backbone import Backbone
+    from harness.store import Stored
 
 Notify = Callable[[int, int | None, float], None]
 
 
 def task_of(trial: Trial) -> Task:
-    """The trial's task; procedural rows are made once a process."""
-    return _task(trial.task, canonical(trial.task_config))
-
-
-@functools.lru_cache(maxsize=32)
-def _task(name: str, config: str) -> Task:
-    task: Task = catalog.load("task", name)(**json.loads(config))
+    """The trial's task; its rows are made or read once a process, and again when a file of theirs has changed."""
+    key = canonical([trial.task, trial.task_config])
+    task, stamp = _tasks.get(key, (None, None))
+    if task is None or stamp != _stamp(task):
+        task = catalog.load("task", trial.task)(**trial.task_config)
+        _tasks[key] = task, _stamp(task)
+        if len(_tasks) > KEPT_TASKS:
+            del _tasks[next(iter(_tasks))]
     return task
+
+
+KEPT_TASKS = 32  # whose rows stay in memory
+_tasks: dict[str, tuple[Task, list[Any]]] = {}
+
+
+def _stamp(task: Task) -> list[Any]:
+    """State of the files that a task's rows were read from."""
+    return [[str(file), os.stat(file).st_mtime_ns, os.stat(file).st_size] for file in getattr(task, "source_files", ())]
 
 
 def method_of(trial: Trial) -> Method:
@@ -93,9 +106,10 @@ def run_trial(
             outcome = Outcome("diverged", str(error))
         except (MemoryError, torch.OutOfMemoryError) as error:
             outcome = Outcome("out_of_memory", _one_line(error))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.write(traceback.format_exc())
-            outcome = Outcome("failed", f"{type(error).__name__}: {_one_line(error)}")
+            no_room = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # what the CPU's allocator raises
+            outcome = Outcome("out_of_memory" if no_room else "failed", f"{type(error).__name__}: {_one_line(error)}")
     outcome.log = log.getvalue()
     return outcome
 
@@ -131,16 +145,23 @@ def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Not
 def _evaluate(trial: Trial, data: TaskData, predictor: Predictor, run: Run) -> Outcome:
     outcome = Outcome("ok", predictor=predictor)
     if data.dev:
-        predicted = predictor.predict([row.example for row in data.dev])
+        predicted = _answers(predictor, data.dev)
         outcome.dev_score = score(data.task.metrics[0], predicted, data.dev, data.task)
     if trial.scored == "test":
-        predictions = predictor.predict([row.example for row in data.test])
+        predictions = _answers(predictor, data.test)
         outcome.scores = values(data.task.metrics, predictions, data.test, data.task)
         outcome.records = records_of(predictions, data.test, data.task)
         outcome.shared_prompt = predictions.shared_prompt
     outcome.curve = pd.DataFrame(run.curve.rows, columns=["step", "loss", "dev_score", "seconds"])
     outcome.facts = {"rows": data.digests, "dropped": data.dropped, "notes": run.notes, "n_test": len(data.test)}
     return outcome
+
+
+def _answers(predictor: Predictor, rows: Sequence[Row]) -> Predictions:
+    predictions = predictor.predict([row.example for row in rows])
+    if predictions.scores is not None and np.isnan(predictions.scores).any():
+        raise DivergedError("label scores are not numbers")  # the largest of them would be no answer
+    return predictions
 
 
 def _costs(run: Run, method: Method, backbone: Backbone, task: Task, predictor: Predictor) -> Costs:
@@ -173,10 +194,17 @@ def _costs(run: Run, method: Method, backbone: Backbone, task: Task, predictor: 
 @contextlib.contextmanager
 def _seeded(trial: Trial) -> Iterator[None]:
     """Global generators that libraries draw from (dropout, a library's own initial weights), set from the trial and put back after."""
-    streams = Streams(trial.seeds)
+    number = Streams(trial.seeds).integer("noise")
+    before = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(streams.integer("noise"))
-        yield
+        torch.manual_seed(number)
+        random.seed(number)
+        np.random.seed(number % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
 
 
 @contextlib.contextmanager
@@ -195,15 +223,25 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def restored(trial: Trial, folder: Any, *, device: str = "cpu") -> tuple[Task, Predictor, TaskData]:
-    """The stored adaptation of a trial, ready to predict."""
+@contextlib.contextmanager
+def restored(stored: Stored, *, device: str = "cpu") -> Iterator[Predictor]:
+    """The stored adaptation of a trial, ready to predict within the block, at the trial's precision."""
     from harness.backbones.load import load
+    from harness.backbones.precision import Precision, precision
     from harness.method import load as load_state
 
+    trial = answered(stored)
     streams = Streams(trial.seeds)
     task, method = task_of(trial), method_of(trial)
     data = data_of(trial, task, streams)
-    tensors, facts = load_state(folder / "adapted")
+    tensors, facts = load_state(stored.folder / "adapted")
     with _seeded(trial):
         backbone = load(trial.backbone, device=device)
-        return task, method.restore(backbone, data, run_of(trial, streams, torch.device(device)), tensors, facts), data
+        with precision(backbone, cast(Precision, trial.precision)):
+            yield method.restore(backbone, data, run_of(trial, streams, torch.device(device)), tensors, facts)
+
+
+def answered(stored: Stored) -> Trial:
+    """The trial with the configuration that gave the answer: a tuned one's is what its tries chose."""
+    tuned = stored.result["facts"].get("tuning")
+    return stored.trial if tuned is None else replace(stored.trial, config=tuned["config"])

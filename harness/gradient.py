@@ -6,6 +6,7 @@ pooled features. What is trained, how scores are read, selection on dev, saving 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -64,6 +65,7 @@ class GradientMethod(Method):
     )
     head_rate: float = setting(1e-2, above=0, help="learning rate of a new head")
 
+    @abstractmethod
     def attach(self, backbone: Backbone, data: TaskData, run: Run) -> Attached:
         """Put trainable parts on `backbone`, started from `run.rng("init")`."""
         raise NotImplementedError
@@ -72,14 +74,17 @@ class GradientMethod(Method):
         """A term added to the loss, or None."""
         return None
 
+    def groups(self, attached: Attached) -> list[dict[str, Any]]:
+        """Optimiser groups of the trainable parts (the head has its own): one, unless the method has several learning rates."""
+        trained = [p for p in attached.parts.parameters() if p.requires_grad]
+        return [{"params": trained, "lr": self.learning_rate, "weight_decay": self.weight_decay}] if trained else []
+
     def unsupported(self, task: Task, family: str, capabilities: frozenset[str]) -> str | None:
         readout = self._readout(task, capabilities)
         if readout not in self.readouts:
             return f"{self.name} reads answers by {' or '.join(self.readouts)}, not by {readout}"
         if readout == "verbalizer" and "label_scores" not in capabilities:
             return f"{self.name} with a verbalizer needs label_scores, which a {family} backbone does not offer"
-        if task.kind == "generation" and "generation" not in capabilities:
-            return f"generated answers need generation, which a {family} backbone does not offer"
         return super().unsupported(task, family, capabilities)
 
     def _readout(self, task: Task, capabilities: frozenset[str]) -> str:
@@ -167,10 +172,7 @@ class Adapted(Predictor):
         return functional.cross_entropy(self.scores(rows).float(), targets_index)
 
     def train_on(self, data: TaskData, run: Run, method: GradientMethod) -> None:
-        groups: list[dict[str, Any]] = []
-        trained = [p for p in self.attached.parts.parameters() if p.requires_grad]
-        if trained:
-            groups.append({"params": trained, "lr": method.learning_rate, "weight_decay": method.weight_decay})
+        groups = method.groups(self.attached)
         if self.head is not None:
             groups.append({"params": list(self.head.parameters()), "lr": method.head_rate, "weight_decay": method.weight_decay})
 

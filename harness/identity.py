@@ -6,9 +6,11 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -17,8 +19,11 @@ LENGTH = 32  # hex digits kept of a SHA-256: 128 bits
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces; the same value always gives the same text. NaN and infinities are refused."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """JSON with sorted keys and no spaces; the same value always gives the same text. NaN and infinities are an InputError."""
+    try:
+        return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise InputError("NaN and infinities are no values of a configuration") from None
 
 
 def _plain(value: Any) -> Any:
@@ -70,11 +75,47 @@ def digest_file(path: str | Path) -> str:
 
 
 def digest_source(cls: type[Any]) -> str:
-    """Digest of the source files of `cls` and of every base of it within its own project (what a method's answer depends on)."""
+    """Digest of the source that a class's answers depend on: its module, those of its bases, and what these import from beside them.
+
+    Of the engine only the modules of bases count: the rest of it is told apart by its numerics version.
+    """
     import inspect
 
-    files = {inspect.getsourcefile(base) for base in cls.__mro__ if base is not object and base.__module__ != "builtins"}
-    return _digest_files(tuple(sorted(file for file in files if file and Path(file).exists())))
+    files: set[Path] = set()
+    for base in cls.__mro__:
+        file = inspect.getsourcefile(base) if base.__module__ != "builtins" else None
+        if file is not None and Path(file).exists():
+            files |= _with_neighbours(Path(file), base.__module__.rpartition(".")[0])
+    return _digest_files(tuple(sorted(map(str, files))))
+
+
+@functools.cache
+def _with_neighbours(file: Path, package: str) -> frozenset[Path]:
+    """`file` and the files of `package` that it imports, and so on."""
+    found, waiting = set(), [file]
+    while waiting:
+        found.add(here := waiting.pop())
+        engine = package.partition(".")[0] == "harness" and package not in ("harness.methods", "harness.tasks")
+        if package and not engine:
+            waiting += [other for other in _imported(here, package) if other not in found]
+    return frozenset(found)
+
+
+def _imported(file: Path, package: str) -> Iterator[Path]:
+    """Files beside `file` that it imports, wherever in it the import stands."""
+    import ast
+
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = package if node.level == 1 else None if node.level else ""
+            names = [".".join(filter(None, (start, node.module, alias.name))) for alias in node.names] if start is not None else []
+        for name in names:
+            stem = name.removeprefix(f"{package}.").partition(".")[0] if name.startswith(f"{package}.") else ""
+            if stem and (beside := file.parent / f"{stem}.py").is_file():
+                yield beside
 
 
 @functools.cache

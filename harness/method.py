@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,6 +27,7 @@ LARGEST_SMALL = 4_000_000  # bytes of an adaptation that `--keep small` still ke
 class Predictor:
     """An adapted model. It answers examples, which carry no gold; `state` is all that must be stored of it."""
 
+    @abstractmethod
     def predict(self, examples: Sequence[Example]) -> Predictions:
         raise NotImplementedError
 
@@ -61,12 +63,16 @@ class Method(Configurable):
             return f"{self.name} has no {task.protocol} protocol"
         if task.kind not in self.task_kinds:
             return f"{self.name} does {', '.join(self.task_kinds)}, not {task.kind}"
+        if task.kind == "generation" and "generation" not in capabilities:
+            return f"generated answers need generation, which a {family} backbone does not offer"
         missing = [need for need in self.entry.needs if need not in capabilities]
         return f"{self.name} needs {', '.join(missing)}, which a {family} backbone does not offer" if missing else None
 
+    @abstractmethod
     def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
         raise NotImplementedError
 
+    @abstractmethod
     def restore(
         self, backbone: Backbone, data: TaskData, run: Run, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]
     ) -> Predictor:

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness import catalog
-from harness.depends import Depends
-from harness.errors import InputError
-from harness.identity import canonical
+from harness.backbones.describe import describe
+from harness.backbones.files import check_weights
+from harness.depends import Depends, Memory
+from harness.errors import InputError, unknown_name
+from harness.identity import canonical, digest, digest_source
 from harness.method import Method
 from harness.seeds import Streams
 from harness.settings import merged
@@ -53,6 +55,7 @@ class Plan:
     suite: Suite
     cells: list[Cell]
     depends: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: list[Cell] = field(default_factory=list)  # by `only`; they stay in the manifest, so that a report says what is missing
 
     @property
     def runnable(self) -> list[Cell]:
@@ -75,8 +78,8 @@ class Plan:
             "baseline": self.suite.baseline,
             "arms": list(self.suite.arms),
             "spec": self.suite.model_dump(mode="json"),
-            "planned": datetime.now(UTC).isoformat(timespec="seconds"),
-            "cells": [cell.value() for cell in self.cells],
+            "planned": datetime.now(UTC).isoformat(timespec="microseconds"),  # the newest one counts, of two in a second too
+            "cells": [cell.value() for cell in (*self.cells, *self.left_out)],
         }
 
 
@@ -86,19 +89,46 @@ def plan(suite: Suite, *, device: str = "cpu", threads: int = 1, only: str | Non
     fetch : whether a hub backbone that is not here yet may be downloaded; without it, its trials have no run_key of their own.
     """
     depends = Depends(device=device, threads=threads, fetch=fetch)
-    Budget.parse(suite.budget)
+    Budget.parse({str(unit): amount for unit, amount in suite.budget.items()})
+    _check_tuning(suite)
     variants = [(spec, label, config) for spec in suite.methods for label, config in spec.variants()]
     _check_labels([label for _, label, _ in variants])
     cells: list[Cell] = []
+    _check_templates(suite)
     for backbone, task_spec, shots in itertools.product(suite.backbones, suite.tasks, suite.shots):
         task = _task(task_spec)
         for template in _templates(suite, task_spec, task):
             for spec, label, config in variants:
                 point = _Point(suite, backbone, task_spec, task, template, shots, spec, label, config)
                 cells += point.cells(depends)
-    if only is not None:
-        cells = [cell for cell in cells if _matches(cell, only)]
-    return Plan(suite, cells, depends.by_key)
+    _check_baseline(suite, cells)
+    chosen = [cell for cell in cells if only is None or _matches(cell, only)]
+    if not chosen:
+        raise InputError(f"nothing in this suite matches {only!r}", key="--only", expected="a GLOB on method, task, method/task or trial id")
+    return Plan(suite, chosen, depends.by_key, [cell for cell in cells if only is not None and not _matches(cell, only)])
+
+
+def _check_tuning(suite: Suite) -> None:
+    shared = sorted(set(suite.tuning_seeds) & set(suite.seeds.numbers))
+    if shared and any(spec.tune and spec.tune_per == "task" for spec in suite.methods):
+        raise InputError(
+            f"seed {shared[0]} would be tuned and reported on", key="tuning_seeds", expected="name seeds that are not among `seeds`"
+        )
+
+
+def _check_templates(suite: Suite) -> None:
+    """A name in the suite's own list of templates that none of its tasks has is a mistake."""
+    if isinstance(suite.templates, list):
+        known = {name for spec in suite.tasks for name in _task(spec).templates}
+        for i, name in enumerate(suite.templates):
+            if name not in known:
+                raise suite.error(("templates", i), unknown_name("template", name, known))
+
+
+def _check_baseline(suite: Suite, cells: Sequence[Cell]) -> None:
+    arms = {cell.arm for cell in cells}
+    if suite.baseline is not None and suite.baseline not in arms:
+        raise suite.error(("baseline",), unknown_name("arm", suite.baseline, arms))
 
 
 def _check_labels(labels: Sequence[str]) -> None:
@@ -117,7 +147,11 @@ def _matches(cell: Cell, pattern: str) -> bool:
 
 
 def _task(spec: TaskSpec) -> Task:
-    task: Task = catalog.load("task", spec.name)(**spec.config)
+    cls = catalog.load("task", spec.name)
+    try:
+        task: Task = cls(**spec.config)
+    except InputError as error:
+        raise error.located(key=f"tasks.{spec.name}") from None
     return task
 
 
@@ -132,8 +166,57 @@ def _templates(suite: Suite, spec: TaskSpec, task: Task) -> list[str | None]:
         wanted = [name for name in wanted if name in names] or names[:1]  # a suite's list names templates that some of its tasks have
     for name in wanted:
         if name not in names:
-            raise InputError(f"unknown template {name!r}", key=f"tasks.{spec.name}.templates", expected=f"it has {', '.join(names)}")
+            raise suite.error(("tasks", suite.tasks.index(spec), "templates"), unknown_name("template", name, names))
     return list(wanted)
+
+
+CHECKED_ROWS = 8  # of each split, rendered before anything runs
+_CHECKED = Memory("preflight")  # draws that were found to be in order, by the digest of all they depend on
+
+
+def preflight(plan: Plan, *, trust: Sequence[str] = ()) -> None:
+    """What a run would stumble over, refused before anything is written: weights, code, rows, templates. Raises InputError.
+
+    Rows are drawn once for each task, template and number of shots, with the first seed; a draw that was in order is remembered
+    by the digest of the task's content and source.
+    """
+    trials = plan.trials()
+    for spec in {canonical(trial.backbone): trial.backbone for trial in trials.values()}.values():
+        _check_backbone(spec, trust)
+    for key, trial in {canonical(_drawn_from(trial)): (key, trial) for key, trial in reversed(trials.items())}.values():
+        mark = digest([_drawn_from(trial), trial.seeds["data"], plan.depends[key]["task"], digest_source(Streams), digest_source(Shots)])
+        if _CHECKED.get(mark) is None:
+            _check_rows(trial)
+            _CHECKED.put(mark, trial.task)
+
+
+def _drawn_from(trial: Trial) -> list[Any]:
+    return [trial.task, trial.task_config, trial.template, trial.train, trial.dev, trial.test_rows]
+
+
+def _check_backbone(spec: Mapping[str, Any], trust: Sequence[str]) -> None:
+    info = describe(spec)
+    if info.remote_code and f"{info.name}@{info.revision}" not in trust:
+        wanted = f"trust it with --trust-remote-code {info.name}@{info.revision}"
+        raise InputError(f"{info.name} needs code of its own to run", key="backbones", expected=wanted)
+    if info.folder is not None:
+        check_weights(info.folder)
+
+
+def _check_rows(trial: Trial) -> None:
+    from harness.execute import data_of, task_of
+    from harness.text import render_all, template_of
+
+    task = task_of(trial)
+    try:
+        data = data_of(trial, task, Streams(trial.seeds))
+        if trial.template is not None:
+            template = template_of(task, trial.template)
+            for rows in (data.train, data.dev, data.test):
+                render_all(task, template, rows[:CHECKED_ROWS])
+    except InputError as error:
+        place = task.name if trial.template is None else f"{task.name}.templates.{trial.template}"
+        raise error.located(key=place) from None
 
 
 @dataclass(frozen=True)
@@ -155,7 +238,7 @@ class _Point:
         try:
             method: Method = method_class(**self.config)
         except InputError as error:
-            raise error.located(key=f"methods.{self.label}") from None
+            raise self.suite.error(("methods", self.suite.methods.index(self.spec), "config"), error) from None
         info = depends.backbone(self.backbone)
         reason = method.unsupported(self.task, info.family, info.capabilities)
         cells = []
@@ -183,7 +266,7 @@ class _Point:
             train=Shots.parse(self.shots, "shots").value(),
             dev=Shots.parse(suite.dev, "dev").value(),
             seeds=suite.seeds.streams(number),
-            budget=suite.budget,
+            budget={str(unit): amount for unit, amount in suite.budget.items()},
             select=suite.select,
             test_rows=suite.test_rows,
             precision=suite.precision,
@@ -196,14 +279,15 @@ class _Point:
             return ()
         if Shots.parse(self.suite.dev, "dev") == Shots(per_class=0):
             raise InputError("tuning needs a dev set", key="dev", expected="set `dev:` to a number of rows per class")
-        if not type(method).search_space():
-            raise InputError(f"{self.spec.name} declares no search space", key=f"methods.{self.label}.tune", expected="remove `tune`")
+        free = [name for name in type(method).search_space() if name not in self.config]  # what the suite sets stays as it says
+        if not free:
+            raise InputError(f"{self.spec.name} has nothing to tune", key=f"methods.{self.label}.tune", expected="remove `tune`")
         numbers = [number] if self.spec.tune_per == "seed" else self.suite.tuning_seeds
         result = []
         for attempt in range(self.spec.tune):
             streams = Streams({"init": attempt})
             drawn = type(method).sample_config(lambda name, s=streams: s.rng("tuning", self.spec.name, name)) if attempt else {}  # type: ignore[misc]
-            config = type(method)(**merged(method.config, drawn)).config
+            config = type(method)(**merged(method.config, {name: drawn[name] for name in free if name in drawn})).config
             for seed in numbers:
                 trial = replace(self.trial(method, seed), config=config, tuning=None, scored="dev")
                 result.append((trial, depends.run_key(trial, self.task, type(method))))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from harness.executors.by_name import make
 from harness.executors.job import Done, Job, Settings, choose, store_failure
-from harness.executors.local import LocalExecutor
 from harness.identity import canonical
 from harness.planning import Cell, Plan
 from harness.store import Store
@@ -45,6 +45,7 @@ class Session:
     settings: Settings
     fail_fast: bool = False
     display: Display = field(default_factory=Silent)
+    executor: str = "local"
     outcomes: dict[str, Done] = field(default_factory=dict)
     reused: int = 0
     interrupted: bool = False
@@ -64,8 +65,7 @@ class Session:
         self._queue()
         total = len(self._ready) + len(self._waiting)
         self.display.begin(self.plan, self.reused, total)
-        size = workers if workers is not None else default_workers(self.settings)
-        executor = LocalExecutor(self.settings, min(size, max(1, total)) if size else 0)
+        executor = make(self.executor, self.settings, workers, total)
         try:
             for done in executor.run(self._next, self._started, self.display.stepped):
                 self.outcomes[done.run_key] = done
@@ -86,6 +86,9 @@ class Session:
         for cell in self.plan.runnable:
             wanted = [(cell.trial, cell.run_key)] if not cell.tries else list(cell.tries)
             if cell.tries:
+                if cell.run_key in seen:
+                    continue
+                seen.add(cell.run_key)
                 if self._stored(cell.trial, cell.run_key):
                     self.reused += 1
                     continue
@@ -123,6 +126,7 @@ class Session:
             if tuned is None:
                 self._jobs[job.run_key] = job
                 self.outcomes[job.run_key] = store_failure(job, self.settings, "failed", "no try of the tuning succeeded")
+                self.display.done(job, self.outcomes[job.run_key])
             else:
                 self._ready.append(job)
         self._waiting = still
@@ -139,5 +143,6 @@ class Session:
 
 
 def default_workers(settings: Settings) -> int:
-    """One worker a core on a CPU; one on a GPU."""
-    return max(1, (os.cpu_count() or 1) // settings.threads) if settings.device == "cpu" else 1
+    """One worker for each core that this process may use, by threads; one on a GPU."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // settings.threads) if settings.device == "cpu" else 1

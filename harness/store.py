@@ -12,11 +12,13 @@ the running trials.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,12 +47,19 @@ class Stored:
     result: Mapping[str, Any]
 
     def records(self) -> pd.DataFrame:
-        file = self.folder / "records.parquet"
-        return pd.read_parquet(file) if file.exists() else pd.DataFrame()
+        return self._frame("records.parquet")
 
     def curve(self) -> pd.DataFrame:
-        file = self.folder / "curve.parquet"
-        return pd.read_parquet(file) if file.exists() else pd.DataFrame()
+        return self._frame("curve.parquet")
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        try:
+            return pd.read_parquet(self.folder / name) if (self.folder / name).exists() else pd.DataFrame()
+        except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+            reason = " ".join(str(error).split())[:120]
+            raise InputError(
+                f"is damaged: {reason}", file=self.folder / name, expected="`harness store check --repair`, then run the suite again"
+            ) from None
 
 
 class Store:
@@ -66,10 +75,28 @@ class Store:
         else:
             raise InputError("is no results store", file=self.root, expected="name a folder that `harness run --store` has written")
 
+    @classmethod
+    def check_place(cls, root: str | Path) -> None:
+        """InputError where `Store(root)` could not be opened or made; nothing is written."""
+        place = Path(root)
+        if (place / "store.json").exists():
+            cls(place, create=False)
+            return
+        try:
+            if place.exists() and any(place.iterdir()):
+                raise InputError("is a folder with other things in it", file=place, expected="name an empty or a new folder")
+        except OSError as error:
+            raise _unwritable(place, error) from None
+        parent = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise InputError("cannot be made here", file=place, expected="name a folder you may write to")
+
     def _check_format(self, marker: Path) -> None:
         try:
-            number = json.loads(marker.read_text(encoding="utf-8"))["format"]
-        except (json.JSONDecodeError, KeyError, TypeError):
+            number = int(json.loads(marker.read_text(encoding="utf-8"))["format"])
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", file=marker) from None
+        except (ValueError, KeyError, TypeError):
             raise InputError("is damaged", file=marker, expected=f'it should hold {{"format": {FORMAT}}}') from None
         if number > FORMAT:
             raise InputError(
@@ -77,13 +104,12 @@ class Store:
             )
 
     def _create(self, marker: Path) -> None:
+        self.check_place(self.root)
         try:
-            if self.root.exists() and any(self.root.iterdir()):
-                raise InputError("is a folder with other things in it", file=self.root, expected="name an empty or a new folder")
             self.root.mkdir(parents=True, exist_ok=True)
             _write_text(marker, canonical({"format": FORMAT}) + "\n")
         except OSError as error:
-            raise InputError(f"cannot be written: {error.strerror}", file=self.root, expected="name a folder you may write to") from None
+            raise _unwritable(self.root, error) from None
 
     def folder(self, trial_id: str, run_key: str) -> Path:
         for name in (trial_id, run_key):
@@ -96,7 +122,7 @@ class Store:
         file = self.folder(trial_id, run_key) / "result.json"
         try:
             return json.loads(file.read_text(encoding="utf-8"))["status"] in FINAL
-        except (OSError, json.JSONDecodeError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return False
 
     def get(self, trial_id: str, run_key: str, *, verify: bool = False) -> Stored | None:
@@ -114,19 +140,20 @@ class Store:
             head = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
             result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
             return Stored(folder, Trial.from_value(head["trial"]), folder.name, head["depends_on"], head["started"], result)
-        except (OSError, json.JSONDecodeError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def damage(self, folder: Path) -> str | None:
         """What is wrong with a trial's folder, or None."""
         try:
             sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
+            names = {"trial.json", "result.json", *sums}
+        except (OSError, ValueError, TypeError):
             return "checksums.json is missing or unreadable"
-        for name, wanted in sums.items():
+        for name in sorted(names):
             if not (folder / name).is_file():
                 return f"{name} is missing"
-            if digest_file(folder / name) != wanted:
+            if digest_file(folder / name) != sums.get(name):
                 return f"{name} does not match its checksum"
         return None
 
@@ -138,19 +165,36 @@ class Store:
     def write(
         self, trial: Trial, run_key: str, depends_on: Mapping[str, Any], started: str, outcome: Outcome, *, keep: str = "small"
     ) -> Path:
-        """Store an outcome; a folder already there (a failed try, say) is replaced. Returns the folder."""
+        """Store an outcome; a failed try that is there already is replaced, a final answer never by a failure. Returns the folder."""
         target = self.folder(trial.trial_id, run_key)
+        if outcome.status not in FINAL and self.has(trial.trial_id, run_key):
+            return target
+        try:
+            with self.placing(target) as work:
+                self._fill(work, trial, depends_on, started, outcome, keep)
+        except OSError as error:
+            raise _unwritable(self.root, error) from None
+        return target
+
+    @contextmanager
+    def placing(self, target: Path) -> Iterator[Path]:
+        """A temporary folder that takes the place of `target` when the block ends, and is removed when it raises."""
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
         try:
-            self._fill(work, trial, depends_on, started, outcome, keep)
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(work, target)
+            work.chmod(0o755)  # mkdtemp's own mode would hide results from others who share the store
+            yield work
+            for last in (False, False, True):
+                shutil.rmtree(target, ignore_errors=True)
+                try:
+                    os.replace(work, target)
+                    return
+                except OSError as error:  # another process has put its answer there in between
+                    if last or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
-        return target
 
     def _fill(self, work: Path, trial: Trial, depends_on: Mapping[str, Any], started: str, outcome: Outcome, keep: str) -> None:
         from harness.method import LARGEST_SMALL, save
@@ -171,17 +215,17 @@ class Store:
         _write_text(work / "checksums.json", canonical({str(path.relative_to(work)): digest_file(path) for path in files}) + "\n")
 
     def folders(self) -> Iterator[Path]:
-        """Every trial folder, in a fixed order."""
-        for result in sorted(self.root.glob("trials/??/*/*/result.json")):
-            if not result.parent.name.startswith("."):
-                yield result.parent
+        """Every trial folder, damaged ones too, in a fixed order; half-written ones are none."""
+        yield from sorted(place for place in self.root.glob("trials/??/*/*") if not place.name.startswith(".") and place.is_dir())
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> Path:
         """Remember what a suite planned (written before its first trial runs)."""
-        folder = self.root / "suites"
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{manifest['suite']}.{digest(manifest['cells'])[:12]}.json"
-        _write_text(file, json.dumps(manifest, sort_keys=True, ensure_ascii=False) + "\n")
+        file = self.root / "suites" / f"{manifest['suite']}.{digest(manifest['cells'])[:12]}.json"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _write_text(file, json.dumps(manifest, sort_keys=True, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise _unwritable(self.root, error) from None
         return file
 
     def manifests(self) -> list[dict[str, Any]]:
@@ -191,11 +235,16 @@ class Store:
             try:
                 plan = json.loads(file.read_text(encoding="utf-8"))
                 key, when = plan["suite"], plan["planned"]
-            except (json.JSONDecodeError, KeyError):
+            except (ValueError, KeyError, TypeError):
                 raise InputError("is damaged", file=file, expected="run the suite again: its finished trials are kept") from None
             if key not in newest or newest[key][0] < when:
                 newest[key] = (when, plan)
         return [plan for _, plan in sorted(newest.values(), key=lambda pair: pair[0])]
+
+
+def _unwritable(root: Path, error: OSError) -> InputError:
+    hint = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name a folder you may write to"
+    return InputError(f"cannot be written: {error.strerror}", file=root, expected=hint)
 
 
 def _write_text(file: Path, text: str) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
 
+from harness.errors import InputError
 from harness.outcome import FINAL
 from harness.store import Store
 
@@ -33,6 +32,8 @@ def check(store: Store, *, repair: bool = False) -> tuple[int, list[tuple[Path, 
 
 def merge(target: Store, source: Store) -> int:
     """Copy whole trials and plans that `target` has no final answer for; returns how many trials were copied."""
+    if source.root.resolve() == target.root.resolve():
+        raise InputError("is the store it would be merged into", file=source.root)
     copied = 0
     for folder in source.folders():
         stored = source.read(folder)
@@ -40,13 +41,8 @@ def merge(target: Store, source: Store) -> int:
             continue
         if stored.result["status"] not in FINAL and target.get(stored.trial.trial_id, stored.run_key) is not None:
             continue
-        place = target.folder(stored.trial.trial_id, stored.run_key)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        work = tempfile.mkdtemp(prefix=".writing-", dir=place.parent)
-        shutil.copytree(folder, work, dirs_exist_ok=True)
-        if place.exists():
-            shutil.rmtree(place)
-        os.replace(work, place)
+        with target.placing(target.folder(stored.trial.trial_id, stored.run_key)) as work:
+            shutil.copytree(folder, work, dirs_exist_ok=True)
         copied += 1
     for name in ("suites", "imported"):
         if (source.root / name).exists():

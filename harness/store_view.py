@@ -106,7 +106,9 @@ class _View:
         if len(curve):
             self.curves.append(curve.assign(trial_id=trial.trial_id))
         ok = result["status"] == "ok"
+        tuned = facts.get("tuning")
         return {
+            **({"config": canonical(tuned["config"])} if tuned else {}),
             "status": result["status"],
             "reason": result["reason"],
             "metric": primary,

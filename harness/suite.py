@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from harness import safe_yaml
 from harness.backbones.describe import from_text
@@ -40,7 +40,7 @@ class MethodSpec(Strict):
     label: str | None = None
     config: dict[str, Any] = {}
     grid: dict[str, list[Any]] = {}
-    tune: int | None = Field(default=None, ge=1)
+    tune: int | None = Field(default=None, ge=1, strict=True)
     tune_per: Literal["task", "seed"] = "task"
 
     def variants(self) -> list[tuple[str, dict[str, Any]]]:
@@ -59,12 +59,21 @@ class TaskSpec(Strict):
 
 
 Stream = Literal["data", "demos", "init", "order", "noise"]
+Unit = Literal["steps", "epochs", "examples", "forward_calls", "seconds"]  # those of harness.training.Budget, which needs torch
+Seed = Annotated[int, Field(ge=0, strict=True)]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+
+
+def _different(numbers: list[int]) -> list[int]:
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("a seed stands there twice: it would count as two runs")
+    return numbers
 
 
 class SeedSpec(Strict):
     """How many replicates (or which numbers), which streams vary with them, and which are held."""
 
-    numbers: list[int]
+    numbers: Annotated[list[Seed], Field(min_length=1), AfterValidator(_different)]
     vary: list[Stream] = list(get_args(Stream))
     hold: dict[Stream, int] = {}
 
@@ -96,17 +105,25 @@ class Suite(Strict):
     methods: Annotated[list[Annotated[MethodSpec, BeforeValidator(_named)]], BeforeValidator(_as_list), Field(min_length=1)]
     tasks: Annotated[list[Annotated[TaskSpec, BeforeValidator(_named)]], BeforeValidator(_as_list), Field(min_length=1)]
     templates: Literal["first", "all"] | list[str] = "first"
-    shots: Annotated[list[Any], BeforeValidator(_as_list)] = [16]
+    shots: Annotated[list[Any], BeforeValidator(_as_list), Field(min_length=1)] = [16]
     dev: Any = 0
     seeds: Annotated[SeedSpec, BeforeValidator(_seeds)] = SeedSpec(numbers=[0, 1, 2, 3, 4])
-    tuning_seeds: list[int] = [1000]
-    budget: dict[str, float] = {}
+    tuning_seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_different)] = [1000]
+    budget: dict[Unit, Amount] = {}
     select: Literal["best_dev", "last"] = "best_dev"
-    test_rows: int | None = Field(default=None, ge=1)
+    test_rows: int | None = Field(default=None, ge=1, strict=True)
     precision: Literal["fp32", "bf16"] = "fp32"
     protocol: str | None = None
     baseline: str | None = None
     family: str | None = None
+    _file: Path | None = PrivateAttr(None)
+    _marks: safe_yaml.Marks | None = PrivateAttr(None)
+
+    def error(self, path: safe_yaml.KeyPath, error: InputError) -> InputError:
+        """`error` about the value at `path`, with the suite's file and line."""
+        key = ".".join(part for part in (safe_yaml.key_text(path), error.key) if part)
+        line = self._marks.line((*path, error.key)) if self._marks is not None else None
+        return InputError(error.message, file=self._file, line=line, key=key, expected=error.expected)
 
 
 def load_suite(name: str | Path, settings: Mapping[str, Any] | None = None) -> Suite:
@@ -120,9 +137,26 @@ def load_suite(name: str | Path, settings: Mapping[str, Any] | None = None) -> S
     try:
         if data.get("protocol"):
             data = _under_protocol(data, file)
-        return Suite.model_validate(data)
+        suite = Suite.model_validate(data)
     except ValidationError as error:
         raise _readable(error, file, marks) from None
+    suite._file, suite._marks = file, marks
+    _check_names(suite)
+    return suite
+
+
+def _check_names(suite: Suite) -> None:
+    """Names that the catalog does not know are refused here, where their line is known."""
+    from harness import catalog
+
+    wanted = [(("methods", i), "wrapper" if "over" in spec.config else "method", spec.name) for i, spec in enumerate(suite.methods)]
+    wanted += [(("tasks", i), "task", spec.name) for i, spec in enumerate(suite.tasks)]
+    wanted += [(("backbones", i), "backbone", spec["name"]) for i, spec in enumerate(suite.backbones) if "/" not in str(spec.get("name", "/"))]
+    for path, kind, name in wanted:
+        try:
+            catalog.find(kind, str(name))
+        except InputError as error:
+            raise suite.error(path, error) from None
 
 
 def _file(name: str | Path) -> Path:
@@ -173,6 +207,7 @@ def _under_protocol(data: dict[str, Any], file: Path) -> dict[str, Any]:
 
 def _readable(error: ValidationError, file: Path, marks: Any) -> InputError:
     first = error.errors()[0]
+    shown = repr(first["input"]) if len(repr(first["input"])) < 80 else f"a {type(first['input']).__name__}"
     where = tuple(part for part in first["loc"] if not (isinstance(part, str) and ("[" in part or part in ("literal", "list"))))
     key = ".".join(map(str, where))
     if first["type"] == "extra_forbidden":
@@ -182,7 +217,9 @@ def _readable(error: ValidationError, file: Path, marks: Any) -> InputError:
         return InputError(f"unknown key {where[-1]!r}", file=file, line=marks.line(where), key=key, expected=hint)
     if first["type"] == "missing":
         return InputError("is missing", file=file, line=marks.line(where[:-1]), key=key)
-    return InputError(f"{first['input']!r} does not fit", file=file, line=marks.line(where), key=key, expected=first["msg"].lower())
+    return InputError(
+        f"{shown} does not fit", file=file, line=marks.line(where), key=key, expected=first["msg"].lower().removeprefix("value error, ")
+    )
 
 
 def _fields_at(where: tuple[Any, ...]) -> list[str]:

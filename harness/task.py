@@ -7,6 +7,7 @@ alone; the `data` stream draws train and dev from the pool, which shares no cont
 from __future__ import annotations
 
 import functools
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,10 +86,12 @@ class Task(Configurable):
     def name(self) -> str:
         return self.entry.name
 
+    @abstractmethod
     def pool(self) -> Sequence[Row]:
         """Rows that train and dev are drawn from."""
         raise NotImplementedError
 
+    @abstractmethod
     def test(self) -> Sequence[Row]:
         """Test rows, in an order that depends on the version alone."""
         raise NotImplementedError
@@ -128,6 +131,7 @@ class GeneratedTask(Task):
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
     stream: ClassVar[int] = 20240  # any fixed number; a new version of a task gets new rows by its version
 
+    @abstractmethod
     def generate(self, rng: np.random.Generator, split: str) -> Iterator[Row]:
         raise NotImplementedError
 

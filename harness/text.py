@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,13 @@ def target_text(template: Template, row: Row, rendered: Rendered) -> str:
 
         return render(template.target, {**row.inputs, "target": row.target})
     return str(row.target[0] if isinstance(row.target, (list, tuple)) else row.target)
+
+
+def in_chat(backbone: Backbone, rendered: Sequence[Rendered]) -> list[Rendered]:
+    """Prompts as a user's turn where the tokenizer has a chat template; unchanged where it has none."""
+    if not getattr(backbone.tokenizer, "chat_template", None):
+        return list(rendered)
+    return [replace(item, before=backbone.chat(item.before), gap="", after="") for item in rendered]
 
 
 def prompt_of(rendered: Rendered) -> str:

@@ -37,7 +37,8 @@ class Budget:
         if not value:
             return None
         (unit, amount), *more = value.items()
-        if more or unit not in UNITS or isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount <= 0:
+        known = unit in UNITS and isinstance(amount, (int, float)) and not isinstance(amount, bool)
+        if more or not known or not 0 < amount < math.inf:
             raise InputError(f"{dict(value)!r} is no budget", key="budget", expected=f"one of {', '.join(UNITS)} with a number above 0")
         return cls(unit, amount)
 
@@ -113,6 +114,8 @@ class Run:
 
     def batches(self, items: Sequence[Item], size: int, stream: str = "order") -> Iterator[list[Item]]:
         """Endless batches; every pass over `items` in a new order; the last batch of a pass may be short."""
+        if not items:
+            raise InputError("there are no rows to train on", key="shots", expected="give this method at least one row a class")
         rng = self.rng(stream)
         while True:
             order = rng.permutation(len(items))

@@ -22,7 +22,7 @@ from harness.registry import method
 from harness.settings import choice, setting
 from harness.task import Example, Row, TaskData
 from harness.templates import Rendered
-from harness.text import generate_answers, in_batches, label_predictions, plain_text, reduction_of, render_all, template_of
+from harness.text import generate_answers, in_batches, in_chat, label_predictions, plain_text, reduction_of, render_all, template_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,14 +86,17 @@ class InContextPredictor(Predictor):
 
     def scores(self, rendered: Sequence[Rendered]) -> np.ndarray:
         """float64 [N, C] log-probabilities of the answers after the shared demonstrations."""
-        if self.prefix and self.backbone.family == "causal_lm":
+        chat = bool(getattr(self.backbone.tokenizer, "chat_template", None))
+        if self.prefix and self.backbone.family == "causal_lm" and not chat:
             with torch.no_grad():
                 scores = shared_prefix_scores(self.backbone, self.prefix, rendered, reduction=self.reduction)
             return scores.double().cpu().numpy()
         return self._plain_scores([with_prefix(self.prefix, item) for item in rendered])
 
     def _plain_scores(self, rendered: Sequence[Rendered]) -> np.ndarray:
-        return in_batches(rendered, lambda batch: self.backbone.label_scores(batch, reduction=self.reduction), size=8)  # type: ignore[arg-type]
+        return in_batches(
+            in_chat(self.backbone, rendered), lambda batch: self.backbone.label_scores(batch, reduction=self.reduction), size=8
+        )  # type: ignore[arg-type]
 
     def _predict_nearest(self, examples: Sequence[Example]) -> Predictions:
         assert self.vectors is not None

@@ -41,7 +41,7 @@ class NearestNeighbours(Method):
 
 
 def normalised(features: np.ndarray) -> np.ndarray:
-    return features / (np.linalg.norm(features, axis=1, keepdims=True) + 1e-12)
+    return np.asarray(features / (np.linalg.norm(features, axis=1, keepdims=True) + 1e-12))
 
 
 class NeighbourPredictor(Predictor):

@@ -5,6 +5,7 @@ A fork has its own module structure and shares the frozen weights with the origi
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -29,6 +30,7 @@ class LayerMethod(GradientMethod):
         """Whether the fork gets its own copy of the weight called `name`, to be trained; the others are shared and frozen."""
         return False
 
+    @abstractmethod
     def insert(self, fork: Backbone, run: Run) -> dict[str, nn.Parameter]:
         raise NotImplementedError
 
@@ -42,7 +44,10 @@ class LayerMethod(GradientMethod):
 
 def trained(fork: Backbone, wanted: Callable[[str], bool]) -> dict[str, nn.Parameter]:
     """The fork's parameters whose names are `wanted`, switched on; they must be copies of its own."""
-    return {name: parameter.requires_grad_(True) for name, parameter in fork.model.named_parameters() if wanted(name)}
+    chosen = {name: parameter for name, parameter in fork.model.named_parameters() if wanted(name)}
+    for parameter in chosen.values():
+        parameter.requires_grad_(True)
+    return chosen
 
 
 def insert_peft(fork: Backbone, config: Any) -> dict[str, nn.Parameter]:
@@ -54,7 +59,7 @@ def insert_peft(fork: Backbone, config: Any) -> dict[str, nn.Parameter]:
     added = {name: parameter for name, parameter in fork.model.named_parameters() if id(parameter) not in before}
     for parameter in fork.model.parameters():
         parameter.requires_grad_(id(parameter) not in before)
-    return {name: parameter.requires_grad_(True) for name, parameter in added.items()}
+    return added
 
 
 def module_names(fork: Backbone, paths: Iterable[str], side: Literal["encoder", "decoder"] = "encoder") -> list[str]:

@@ -36,7 +36,7 @@ class Prefix(nn.Module):
             token_dim=backbone.key_value_heads * backbone.head_width,
             num_layers=backbone.layers,
             prefix_projection=hidden is not None,
-            encoder_hidden_size=hidden,
+            encoder_hidden_size=hidden or 0,
         )
         self.encoder = PrefixEncoder(config)
         self.register_buffer("places", torch.arange(length).unsqueeze(0), persistent=False)

@@ -28,11 +28,15 @@ Probe = Callable[[], dict[str, float]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: `warmup` steps up, the last `decay` share of the steps down to zero."""
+    """How long and how fast: `warmup` steps up, the last `decay` share of the steps down to zero.
+
+    query_rate : for T5's query matrices, whose products with keys are not divided by the root of the head's width.
+    """
 
     steps: int
     rate: float = 4e-3
     matrix_rate: float = 0.02
+    query_rate: float = 0.0035
     warmup: int = 50
     decay: float = 0.3
     weight_decay: float = 0.01
@@ -46,18 +50,19 @@ class Optimiser:
     """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
 
     def __init__(self, model: torch.nn.Module, schedule: Schedule) -> None:
-        inner, outer = [], []
+        inner, queries, outer = [], [], []
         for name, parameter in model.named_parameters():
             matrix = parameter.ndim == 2 and not any(
                 part in name for part in ("embed", "shared", "lm_head", "decoder.weight", "relative_attention_bias")
             )
-            (inner if matrix else outer).append(parameter)
+            (queries if ".q." in name else inner if matrix else outer).append(parameter)
         self.schedule = schedule
         self.parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(outer, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.0)]
         self.rates = [schedule.rate]
-        if inner:
-            self.parts.append(torch.optim.Muon(inner, lr=schedule.matrix_rate, weight_decay=schedule.weight_decay, momentum=0.95))
-            self.rates.append(schedule.matrix_rate)
+        for group, rate in ((inner, schedule.matrix_rate), (queries, schedule.query_rate)):
+            if group:
+                self.parts.append(torch.optim.Muon(group, lr=rate, weight_decay=schedule.weight_decay, momentum=0.95))
+                self.rates.append(rate)
 
     def step(self, step: int) -> None:
         for part, rate in zip(self.parts, self.rates):

@@ -5,6 +5,7 @@ A subclass says where the prompt comes from (`prompt`); injection, training, rea
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,6 +37,7 @@ class SoftPrompt(GradientMethod):
 
     length: int = setting(20, at_least=1, search=choice(5, 10, 20, 50), help="prompt vectors")
 
+    @abstractmethod
     def prompt(self, backbone: Backbone, data: TaskData, run: Run) -> nn.Module:
         raise NotImplementedError
 

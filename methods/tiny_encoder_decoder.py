@@ -26,7 +26,10 @@ def build(size: str = "tiny") -> T5ForConditionalGeneration:
         vocab_size=tokenizer.SIZE, d_model=shape.width, d_kv=shape.width // shape.heads, d_ff=2 * shape.width, num_layers=shape.layers // 2, num_heads=shape.heads,
         dropout_rate=0.0, relative_attention_num_buckets=32, pad_token_id=tokenizer.PAD, eos_token_id=tokenizer.EOS, decoder_start_token_id=tokenizer.PAD,
     )  # fmt: skip
-    return T5ForConditionalGeneration(config)
+    model = T5ForConditionalGeneration(config)
+    with torch.no_grad():
+        model.shared.weight.mul_(0.3)  # of unit variance by T5's own start, which is slow to move at the rates used here
+    return model
 
 
 def loss_of(model: T5ForConditionalGeneration, drawn: prompted.Prompted, seed: int, step: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ from harness.predictions import Predictions
 from harness.registry import method
 from harness.settings import setting
 from harness.task import Example, TaskData
-from harness.text import generate_answers, in_batches, label_predictions, reduction_of, render_all, template_of
+from harness.text import generate_answers, in_batches, in_chat, label_predictions, reduction_of, render_all, template_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +50,6 @@ class TemplatePredictor(Predictor):
     def predict(self, examples: Sequence[Example]) -> Predictions:
         if self.task.kind == "generation":
             return generate_answers(self.backbone, self.task, self.template, examples)
-        rendered = render_all(self.task, self.template, examples)
+        rendered = in_chat(self.backbone, render_all(self.task, self.template, examples))
         scores = in_batches(rendered, lambda batch: self.backbone.label_scores(batch, reduction=self.reduction))
         return label_predictions(examples, scores, rendered)

@@ -27,7 +27,12 @@ CSV_COLUMNS = (
 def write_exports(analysis: Analysis, folder: Path) -> list[Path]:
     """leaderboard.md, leaderboard.csv, results.json and tables.tex, in this order. `analyse` may have written results.json already."""
     folder.mkdir(parents=True, exist_ok=True)
-    makers = {"leaderboard.md": leaderboard_markdown, "leaderboard.csv": leaderboard_csv, "results.json": results_json, "tables.tex": tables_tex}
+    makers = {
+        "leaderboard.md": leaderboard_markdown,
+        "leaderboard.csv": leaderboard_csv,
+        "results.json": results_json,
+        "tables.tex": tables_tex,
+    }
     written = (folder / "results.json").is_file() and analysis.provenance.digest in _tail(folder / "results.json")
     for name, make in makers.items():
         if name != "results.json" or not written:
@@ -167,7 +172,9 @@ def _board_tex(analysis: Analysis, family: Family, number: int) -> str:
         f"{family.name}: mean {family.metric} over {len(family.columns)} columns. Places and bold (the group not told apart from the best) "
         f"come from tests {over}; intervals at {analysis.options.level:.0%}."
     )
-    return _table_tex(["Place", "Arm", "Mean", "Interval", "P(best)", "Coverage", "Failed"], rows, caption, f"tab:board-{number}", "llrrrrr")
+    return _table_tex(
+        ["Place", "Arm", "Mean", "Interval", "P(best)", "Coverage", "Failed"], rows, caption, f"tab:board-{number}", "llrrrrr"
+    )
 
 
 def _cells_tex(analysis: Analysis, family: Family, number: int) -> str:
@@ -185,7 +192,9 @@ def _cells_tex(analysis: Analysis, family: Family, number: int) -> str:
             values.append(_bold(text, (row.arm, column.key) in best))
         rows.append(values)
     caption = tex(f"{family.name}: mean (standard deviation of runs) by column; bold: not told apart from the column's best (Holm).")
-    return _table_tex(["Arm", *(tex(c.label) for c in family.columns)], rows, caption, f"tab:cells-{number}", "l" + "r" * len(family.columns))
+    return _table_tex(
+        ["Arm", *(tex(c.label) for c in family.columns)], rows, caption, f"tab:cells-{number}", "l" + "r" * len(family.columns)
+    )
 
 
 def best_cells(family: Family, alpha: float) -> set[tuple[str, str]]:

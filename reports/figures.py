@@ -61,7 +61,9 @@ def _intervals(analysis: Analysis, family: Family, plt: Any) -> Any | None:
         axes.plot(row.score.estimate, y, "o", color=OKABE_ITO[0] if row.best_group else "#444444", markersize=4.5)
     axes.set_yticks(range(len(rows)), [f"{row.arm}  {row.place.replace('-', '–')}" for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel(f"mean {family.metric if family.unit == 'score' else family.unit}, {analysis.options.level:.0%} interval {digits.generalises(rows[0].score.generalise_over)}")
+    axes.set_xlabel(
+        f"mean {family.metric if family.unit == 'score' else family.unit}, {analysis.options.level:.0%} interval {digits.generalises(rows[0].score.generalise_over)}"
+    )
     return figure
 
 
@@ -144,7 +146,9 @@ def _variance(analysis: Analysis, family: Family, plt: Any) -> Any | None:
     start = [0.0] * len(shares)
     for i, name in enumerate(names):
         widths = [item.shares.get(name, 0.0) for item in shares]
-        axes.barh(range(len(shares)), widths, left=start, label=name, color=OKABE_ITO[i], hatch=("", "///", "..", "xx")[i % 4], edgecolor="white")
+        axes.barh(
+            range(len(shares)), widths, left=start, label=name, color=OKABE_ITO[i], hatch=("", "///", "..", "xx")[i % 4], edgecolor="white"
+        )
         start = [a + b for a, b in zip(start, widths)]
     axes.set_yticks(range(len(shares)), [item.label for item in shares])
     axes.invert_yaxis()
@@ -161,7 +165,13 @@ def _cost(analysis: Analysis, family: Family, plt: Any) -> Any | None:
     figure, axes = plt.subplots(figsize=(5, 3.4))
     for point in points:
         on = name in point.frontier
-        axes.plot(point.costs[name], point.score, "D" if on else "o", color=OKABE_ITO[1] if on else OKABE_ITO[0], markerfacecolor=None if on else "white")
+        axes.plot(
+            point.costs[name],
+            point.score,
+            "D" if on else "o",
+            color=OKABE_ITO[1] if on else OKABE_ITO[0],
+            markerfacecolor=None if on else "white",
+        )
         if on:
             axes.annotate(point.arm, (point.costs[name], point.score), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8)
     front = sorted((p.costs[name], p.score) for p in points if name in p.frontier)

@@ -146,7 +146,13 @@ def _curves(plan: Plan, trials: pd.DataFrame) -> pd.DataFrame:
         score = row.floor + (row.dev_score - row.floor) * approach + rng.normal(0, 0.005, len(steps))
         parts.append(
             pd.DataFrame(
-                {"trial_id": row.trial_id, "step": steps, "loss": 1.2 - approach, "dev_score": score, "seconds": row.seconds_train * steps / 80}
+                {
+                    "trial_id": row.trial_id,
+                    "step": steps,
+                    "loss": 1.2 - approach,
+                    "dev_score": score,
+                    "seconds": row.seconds_train * steps / 80,
+                }
             )
         )
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["trial_id", "step", "loss", "dev_score", "seconds"])

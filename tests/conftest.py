@@ -83,3 +83,48 @@ def suite_file(entries: None, tmp_path: Path, backbone_folder: Callable[[str], P
         return path
 
     return write
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Any]:
+    """run(suite file, store="store") -> the session, in this process on the CPU."""
+    from harness import api
+
+    def run_suite(suite: Path, store: str = "store", **options: Any) -> Any:
+        return api.run_session(suite, store=tmp_path / store, **{"device": "cpu", "workers": 0, **options})
+
+    return run_suite
+
+
+MOOD = """
+task: mood
+summary: Is a line glad or sad?
+source:
+  files: {train: train.jsonl, test: test.jsonl}
+fields: {line: text}
+target: label
+labels: [sad, glad]
+templates:
+  feels:
+    text: "{{ line }} it was {{ answer }} ."
+    answers: {sad: bad, glad: good}
+"""
+
+
+@pytest.fixture
+def mood_task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A task `mood` in files that a test may change; the folder of them."""
+    from harness import catalog
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    words = ("cat", "dog", "red", "blue", "house", "tree", "water", "bread", "small", "big")
+    lines = [{"text": f"{words[i % 10]} {words[i // 10]} {words[i % 7]}", "label": ("sad", "glad")[i % 2]} for i in range(60)]
+    for name, part in (("train", lines[:40]), ("test", lines[40:])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in part), encoding="utf-8")
+    (folder / "mood.yaml").write_text(MOOD, encoding="utf-8")
+    monkeypatch.setenv("HARNESS_ENTRIES", f"{ENTRIES}:{folder}")
+    catalog.refresh()
+    yield folder
+    monkeypatch.undo()
+    catalog.refresh()

@@ -209,6 +209,8 @@ def architecture_of(model_config: Any) -> Architecture:
     found = _BY_MODEL_TYPE.get(model_type)
     if found is None:
         raise UnsupportedError(f"backbones of type {model_type!r} are not supported (supported: {', '.join(_BY_MODEL_TYPE)})")
+    if found is _OPT and model_config.word_embed_proj_dim != model_config.hidden_size:
+        raise UnsupportedError("OPT models whose embeddings are narrower than their layers (opt-350m) are not supported")
     if found is _T5 and getattr(model_config, "is_gated_act", False):
         return _GATED_T5
     return found

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from harness.backbones.injection import Injection, injected
+from harness.backbones.injection import Injection, deepened, injected
 from harness.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,6 +82,18 @@ def with_prompt(embeddings: Tensor, mask: Tensor, injection: Injection, at: int)
     return joined, attention, text
 
 
+def updated(embeddings: Tensor, order: Tensor, update: Tensor) -> Tensor:
+    """[B, T, width] with row `order` [B, T] of the update [S, width] or [B, S, width] added; tokens of order -1 or >= S stay as they are."""
+    batch, _, width = embeddings.shape
+    if update.shape[-1] != width or (update.ndim == 3 and update.shape[0] != batch):
+        expected = f"[S, {width}] or [{batch}, S, {width}]"
+        raise InputError(f"an embedding update of shape {list(update.shape)}", key="injection", expected=expected)
+    reached = (order >= 0) & (order < update.shape[-2])
+    rows = order.clamp(0, update.shape[-2] - 1)
+    added = update[rows] if update.ndim == 2 else update.gather(1, rows.unsqueeze(-1).expand(-1, -1, width))
+    return embeddings + added.to(embeddings) * reached.unsqueeze(-1)
+
+
 def positions_of(backbone: Backbone, seen: Tensor, before: int) -> Tensor:
     """int64 [B, T] position ids: real tokens are numbered in order, `before` tokens stand in front of them."""
     first = backbone.first_position + before
@@ -102,10 +114,13 @@ def run(
     ids, mask, lengths = padded(backbone, rows, side)
     inputs: dict[str, Any] = {"input_ids": ids}
     text, at, prompt = mask, 0, 0
+    if injection is not None and injection.embedding_update is not None:
+        order = torch.where(mask, mask.long().cumsum(dim=1) - 1, -1)
+        inputs = {"inputs_embeds": updated(backbone.embed(ids), order, injection.embedding_update)}
     if injection is not None and injection.prompt is not None:
         prompt = injection.prompt_length
         at = backbone.prompt_place if injection.position == "start" else 0
-        embeddings, mask, text = with_prompt(backbone.embed(ids), mask, injection, at)
+        embeddings, mask, text = with_prompt(inputs.get("inputs_embeds", backbone.embed(ids)), mask, injection, at)
         inputs = {"inputs_embeds": embeddings}
     before = 0 if injection is None else injection.prefix_length
     inputs |= _positions_and_mask(backbone, mask, before, side, lengths)
@@ -114,7 +129,7 @@ def run(
     if backbone.family == "causal_lm":
         inputs["use_cache"] = keep_past
     backbone.meter.forward(backbone.family, ids.shape[0], before + ids.shape[1] + prompt, sum(lengths) + len(rows) * prompt)
-    with injected(backbone, injection):
+    with injected(backbone, injection), deepened(backbone, injection, at):
         result = backbone.trunk(**inputs, output_hidden_states=every_layer)
     layers = tuple(result.hidden_states) if every_layer else None
     return States(result.last_hidden_state, layers, text, mask, at, prompt, getattr(result, "past_key_values", None))

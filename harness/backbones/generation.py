@@ -120,9 +120,13 @@ def _start_causal(backbone: Backbone, texts: Sequence[str], room: int, injection
             positions = {}
         if uneven:
             positions["attention_mask"] = seen
+        inputs: dict[str, Tensor] = {"input_ids": tokens[:, None]}
+        if injection is not None and injection.embedding_update is not None:
+            order = seen.long().sum(dim=1, keepdim=True) - 1 - injection.prompt_length
+            inputs = {"inputs_embeds": forward.updated(backbone.embed(tokens[:, None]), order, injection.embedding_update)}
         backbone.meter.forward("step", len(tokens), 1)
         with injected(backbone, injection):
-            result = backbone.trunk(input_ids=tokens[:, None], past_key_values=states.past, use_cache=True, **positions)
+            result = backbone.trunk(**inputs, past_key_values=states.past, use_cache=True, **positions)
         return forward.project(backbone, result.last_hidden_state[:, -1])
 
     return forward.project(backbone, states.last[:, -1]), following

@@ -1,18 +1,20 @@
-"""The one injection layer: prompt vectors in front of the embeddings, keys and values in front of every layer's own.
+"""The one injection layer: prompt vectors in front of the embeddings, keys and values in front of every layer's own, and sums.
 
-A prompt is put among the token embeddings by `forward.py`. A prefix works inside attention (`attention.py`): it puts the layer's keys
-and values in front and widens the mask. No model code is copied.
+A prompt is put among the token embeddings by `forward.py`, which also adds an update to the embeddings of the text. A prefix works
+inside attention (`attention.py`): it puts the layer's keys and values in front and widens the mask. What is added to the prompt's states
+before later layers is added by hooks that stay for one pass. No model code is copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from harness.backbones.attention import attending
@@ -31,11 +33,16 @@ class Injection:
         models take keys as already rotated. Tokens behind a prefix are numbered from P on, as if P tokens stood before them.
     position : "start" puts the prompt behind the first special token of models that have one ([CLS]), else in front;
         "front" always in front, as `peft` does.
+    embedding_update : float [S, width] added to the embeddings of a text's first S tokens (special ones count, the prompt does not,
+        generated ones go on counting), or [B, S, width]. Tokens from the S-th on stay as they are.
+    deep : float [L, P, width] added to the states of the prompt's P vectors before each (encoder) layer; needs a prompt.
     """
 
     prompt: Tensor | None = None
     prefix: Tensor | None = None
     position: Literal["start", "front"] = "start"
+    embedding_update: Tensor | None = None
+    deep: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.prompt is not None and self.prompt.ndim not in (2, 3):
@@ -43,6 +50,13 @@ class Injection:
         if self.prefix is not None and (self.prefix.ndim not in (5, 6) or self.prefix.shape[-4] != 2):
             expected = "[L, 2, P, H, head_width] or [B, L, 2, P, H, head_width]"
             raise InputError(f"a prefix of shape {list(self.prefix.shape)}", key="injection", expected=expected)
+        if self.embedding_update is not None and self.embedding_update.ndim not in (2, 3):
+            shape = list(self.embedding_update.shape)
+            raise InputError(f"an embedding update of shape {shape}", key="injection", expected="[S, width] or [B, S, width]")
+        if self.deep is not None and (self.prompt is None or self.deep.ndim != 3 or self.deep.shape[1:] != self.prompt.shape[-2:]):
+            raise InputError(
+                f"deep of shape {list(self.deep.shape)}", key="injection", expected="[L, P, width], beside a prompt of P vectors"
+            )
 
     @property
     def prompt_length(self) -> int:
@@ -57,7 +71,9 @@ class Injection:
         index = list(items)
         prompt = self.prompt[index] if self.prompt is not None and self.prompt.ndim == 3 else self.prompt
         prefix = self.prefix[index] if self.prefix is not None and self.prefix.ndim == 6 else self.prefix
-        return Injection(prompt, prefix, self.position)
+        update = self.embedding_update
+        update = update[index] if update is not None and update.ndim == 3 else update
+        return Injection(prompt, prefix, self.position, update, self.deep)
 
 
 class _Prefix:
@@ -112,3 +128,31 @@ def injected(backbone: Backbone, injection: Injection | None) -> Iterator[None]:
         raise InputError(f"a prefix of shape {list(prefix.shape)}", key="injection", expected=f"{backbone.name} takes {list(expected)}")
     with attending(backbone, _Prefix(prefix)):
         yield
+
+
+@contextmanager
+def deepened(backbone: Backbone, injection: Injection | None, at: int) -> Iterator[None]:
+    """While within, the injection's `deep` is added to the prompt's states, which stand from column `at` on, before every layer."""
+    if injection is None or injection.deep is None:
+        yield
+        return
+    if injection.deep.shape[0] != backbone.layers:
+        raise InputError(
+            f"deep of shape {list(injection.deep.shape)}", key="injection", expected=f"{backbone.name} has {backbone.layers} layers"
+        )
+    with ExitStack() as hooks:
+        for layer, added in zip(backbone.layer_modules(), injection.deep):
+            hooks.callback(layer.register_forward_pre_hook(_adding(added, at), with_kwargs=True).remove)
+        yield
+
+
+def _adding(added: Tensor, at: int) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]:
+    """A hook that adds [P, width] to the states that a layer is given, wherever among its arguments they are."""
+
+    def hook(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        states: Tensor = arguments[0] if arguments else named["hidden_states"]
+        behind = states.shape[1] - at - len(added)
+        changed = states + functional.pad(added.to(states), (0, 0, at, behind))
+        return ((changed, *arguments[1:]), named) if arguments else (arguments, {**named, "hidden_states": changed})
+
+    return hook

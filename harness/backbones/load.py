@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 import transformers
+from torch import nn
 from transformers import AutoConfig, AutoTokenizer
+from transformers.activations import NewGELUActivation
 
 from harness.backbones import files
 from harness.backbones.architectures import architecture_of
@@ -84,6 +86,7 @@ def _load(info: BackboneInfo, device: torch.device, trusted: tuple[str, ...]) ->
     if info.device_map is None:
         model.to(device)
     model.set_attn_implementation(ATTENTION)
+    fuse_activations(model)
     backbone = Backbone(
         name=info.name,
         family=info.family,
@@ -153,6 +156,13 @@ def _untrained(info: BackboneInfo, config: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(info.untrained)
         return CLASSES[info.family].from_config(config, dtype=getattr(torch, info.dtype), **extra).eval()
+
+
+def fuse_activations(model: nn.Module) -> None:
+    """Replace the tanh GELU that is spelled out in eight operations by the same in one: a fifth of a GPT-2's time on a CPU."""
+    for path, module in list(model.named_modules()):
+        if isinstance(module, NewGELUActivation):
+            model.set_submodule(path, nn.GELU(approximate="tanh"))
 
 
 def longest_input(config: Any, tokenizer: Any) -> int:

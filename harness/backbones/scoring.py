@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from harness.backbones import forward, labels
-from harness.backbones.attention import attending
 from harness.backbones.backbone import Backbone
 from harness.backbones.labels import Reading, Reduction
+from harness.backbones.last_layer import states_at
 from harness.backbones.shared_attention import SharedAttention, branch_mask
 from harness.templates import Rendered
 
-ROW_TOKENS = 1024
+ROW_TOKENS = 512  # as many as keep the working set in a core's cache
 PLAIN_ROWS = 8  # items of a batch where nothing can be shared
 
 
@@ -42,7 +42,10 @@ def shared_prefix_scores(
             return plain_scores(backbone, prefix, rendered, reduction)
         items = tokenised(backbone, prefix, rendered, reduction)
         reach = _reach(backbone)
-        fits = [len(items.shared) + len(own) + max(map(len, labels.bodies(answers)[0])) <= reach for own, answers in zip(items.own, items.answers)]
+        fits = [
+            len(items.shared) + len(own) + max(map(len, labels.bodies(answers)[0])) <= reach
+            for own, answers in zip(items.own, items.answers)
+        ]
         if not items.shared or not any(fits):
             return plain_scores(backbone, prefix, rendered, reduction)
         scores = torch.full((len(rendered), max(map(len, items.answers))), -torch.inf, device=backbone.device)
@@ -128,10 +131,8 @@ def _score_shared(backbone: Backbone, items: Items, wanted: list[int], scores: T
         reading = Reading()
         for number, index in enumerate(batch):
             rows[index].read(reading, number, items.answers[wanted[index]])
-        states = _run_rows(backbone, [rows[index] for index in batch], past, len(items.shared))
-        where = list(reading.places)
-        logits = forward.project(backbone, states[[row for row, _ in where], [place for _, place in where]])
-        found = reading.scores(logits, scores.shape[1], len(batch), mean=reduction == "mean")
+        states = _run_rows(backbone, [rows[index] for index in batch], past, len(items.shared), list(reading.places))
+        found = reading.scores(forward.project(backbone, states), scores.shape[1], len(batch), mean=reduction == "mean")
         scores[torch.tensor([wanted[index] for index in batch], device=scores.device)] = found.to(scores.dtype)
 
 
@@ -166,20 +167,22 @@ class _Row:
         return [*range(before, before + self.own), *branches]
 
 
-def _run_rows(backbone: Backbone, rows: Sequence[_Row], past: Any, before: int) -> Tensor:
-    """[B, T, width] last states of the rows behind the shared text."""
+def _run_rows(backbone: Backbone, rows: Sequence[_Row], past: Any, before: int, places: Sequence[tuple[int, int]]) -> Tensor:
+    """[places, width] last states of the rows behind the shared text at these (row, place)."""
     ids, _, lengths = forward.padded(backbone, [row.ids for row in rows])
     width = ids.shape[1]
     first = before + backbone.first_position
     positions = [row.positions(first) + [first] * (width - len(row.ids)) for row in rows]
-    mask = None if all(row.straight for row in rows) else forward.to_device(backbone, branch_mask([(row.own, row.branches) for row in rows], width))
+    mask = (
+        None
+        if all(row.straight for row in rows)
+        else forward.to_device(backbone, branch_mask([(row.own, row.branches) for row in rows], width))
+    )
     backbone.meter.forward("behind a shared text", ids.shape[0], width, sum(lengths))
-    with attending(backbone, SharedAttention(past, mask)):
-        result = backbone.trunk(
-            input_ids=ids,
-            position_ids=forward.to_device(backbone, torch.tensor(positions)),
-            attention_mask=ids.new_zeros((1, 1, 1, 1)),  # a mask that is given in four dimensions stops the library from making one
-            use_cache=False,
-        )
-    states: Tensor = result.last_hidden_state
-    return states
+    inputs = {
+        "input_ids": ids,
+        "position_ids": forward.to_device(backbone, torch.tensor(positions)),
+        "attention_mask": ids.new_zeros((1, 1, 1, 1)),  # a mask that is given in four dimensions stops the library from making one
+        "use_cache": False,
+    }
+    return states_at(backbone, inputs, SharedAttention(past, mask), places)

@@ -32,23 +32,28 @@ class SharedAttention:
         self.past, self.mask = past, mask
         self._bias: Tensor | None = None
 
-    def attend(self, layer: int, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any) -> Tensor:
-        """[B, T, H, D] from query [B, H, T, D] and own key and value [B, H_kv, T, D]."""
-        scale = float(kwargs["scaling"])
+    def attend(
+        self, layer: int, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
+    ) -> Tensor:
+        if self.mask is not None and (self._bias is None or self._bias.dtype != query.dtype):
+            self._bias = additive(self.mask, query.dtype)  # once for all layers: kernels would convert a bool mask at every call
+        return self.joined(layer, query, key, value, float(kwargs["scaling"]), self._bias)
+
+    def joined(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, bias: Tensor | None) -> Tensor:
+        """[B, T, H, D] from query [B, H, T, D] and the rows' own key and value [B, H_kv, S, D]; causal where there is no bias."""
         shared_key, shared_value = self.past.layers[layer].keys, self.past.layers[layer].values  # [1, H_kv, P, D]
         groups = query.shape[1] // key.shape[1]
         ours, our_normaliser = attend_with_normaliser(
-            query, repeat_kv(key, groups), repeat_kv(value, groups), scale, mask=self._additive(query), causal=self.mask is None
+            query, repeat_kv(key, groups), repeat_kv(value, groups), scale, mask=bias, causal=bias is None
         )
         theirs, their_normaliser = _to_shared(query, shared_key.to(key), shared_value.to(value), groups, scale)
         weight = torch.sigmoid(their_normaliser - our_normaliser.transpose(1, 2))[..., None].to(ours.dtype)  # [B, T, H, 1]
         return torch.lerp(ours.transpose(1, 2), theirs, weight)
 
-    def _additive(self, query: Tensor) -> Tensor | None:
-        """The mask as 0 and -inf, made once for all layers: kernels would convert a bool mask at every call."""
-        if self.mask is not None and (self._bias is None or self._bias.dtype != query.dtype):
-            self._bias = torch.zeros(self.mask.shape, dtype=query.dtype, device=query.device).masked_fill_(~self.mask, -torch.inf)
-        return self._bias
+
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A bool mask as 0 and -inf."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
 
 
 def _to_shared(query: Tensor, key: Tensor, value: Tensor, groups: int, scale: float) -> tuple[Tensor, Tensor]:

@@ -40,6 +40,8 @@ def inspect(
 
 
 def _head(found: Any) -> None:
+    from harness.execute import answered
+
     result = found.result
     typer.echo(f"{found.trial}\ntrial {found.trial.trial_id}  run {found.run_key}  started {found.started}")
     typer.echo(f"status {result['status']}" + (f": {result['reason']}" if result["reason"] else ""))
@@ -47,7 +49,7 @@ def _head(found: Any) -> None:
     typer.echo("test  " + ("  ".join(f"{name} {value}" for name, value in scores.items()) or "not scored"))
     if result["dev_score"] is not None:
         typer.echo(f"dev   {result['dev_score']:.4f}")
-    typer.echo("settings  " + "  ".join(f"{name}={value}" for name, value in found.trial.config.items()))
+    typer.echo("settings  " + "  ".join(f"{name}={value}" for name, value in answered(found).config.items()))
     for key, value in result["facts"].get("notes", {}).items():
         typer.echo(f"{key}  {value}")
     tuning = result["facts"].get("tuning")

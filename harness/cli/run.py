@@ -15,6 +15,7 @@ def run(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; 0 runs in this one. Default: one a core.")] = None,
+    executor: Annotated[str, typer.Option(help="Where trials run: local, ray or slurm.")] = "local",
     seeds: Annotated[str | None, typer.Option(help="A count (5), a range with both ends (0..9) or a list (0,3,7).")] = None,
     only: Annotated[
         str | None, typer.Option(metavar="GLOB", help="Only cells whose method, task, method/task or trial id matches.")
@@ -48,6 +49,7 @@ def run(
         store=store,
         device=device,
         workers=workers,
+        executor=executor,
         only=only,
         timeout=timeout,
         keep=keep,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,7 +60,10 @@ class Done:
 
 
 def run_job(job: Job, settings: Settings, notify: Callable[[int, int | None, float], None] | None = None) -> Done:
-    """Run a job and store its outcome. Bad input found only now (a corrupt weight file, say) is a failed trial with the same one line."""
+    """Run a job and store its outcome. Bad input found only now (a corrupt weight file, say) is a failed trial with the same one line.
+
+    InputError where the store cannot be written: that is no fault of the trial's, and would hold for the next one too.
+    """
     import dataclasses
 
     import torch
@@ -76,8 +81,16 @@ def run_job(job: Job, settings: Settings, notify: Callable[[int, int | None, flo
         outcome = Outcome("failed", str(error))
     if job.tuned is not None:
         outcome.facts["tuning"] = dict(job.tuned)
+    keep = "none" if job.trial.scored == "dev" else settings.keep
     store = Store(settings.store)
-    store.write(job.trial, job.run_key, job.depends_on, started, outcome, keep="none" if job.trial.scored == "dev" else settings.keep)
+    try:
+        store.write(job.trial, job.run_key, job.depends_on, started, outcome, keep=keep)
+    except InputError:
+        raise
+    except Exception as error:  # what the method left cannot be written: notes that are no JSON, tensors that share memory
+        reason = f"its answer cannot be stored: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        outcome = Outcome("failed", reason, log=outcome.log + traceback.format_exc())
+        store.write(job.trial, job.run_key, job.depends_on, started, outcome, keep="none")
     score = next(iter(outcome.scores.values()), None) if outcome.scores else outcome.dev_score
     return Done(job.run_key, outcome.status, outcome.reason, score, time.perf_counter() - clock)
 
@@ -90,7 +103,9 @@ def choose(tries: Sequence[tuple[Trial, str]], store: Store) -> dict[str, Any] |
     scores: dict[str, list[float]] = {}
     configs: dict[str, Mapping[str, Any]] = {}
     seconds = flops = 0.0
-    for trial, run_key in tries:
+    asked: Counter[str] = Counter()
+    for run_key, trial in {run_key: trial for trial, run_key in tries}.items():  # small spaces give the same configuration twice
+        asked[canonical(trial.config)] += 1
         stored = store.get(trial.trial_id, run_key)
         key = canonical(trial.config)
         configs[key] = trial.config
@@ -102,8 +117,7 @@ def choose(tries: Sequence[tuple[Trial, str]], store: Store) -> dict[str, Any] |
             flops += stored.result["costs"]["flops"]
     metric = get(catalog.load("task", tries[0][0].task)(**tries[0][0].task_config).metrics[0])
     sign = 1.0 if metric.higher_is_better else -1.0
-    seeds = len(tries) // max(1, len(configs))
-    whole = {key: sum(values) / len(values) for key, values in scores.items() if len(values) >= max(1, seeds)}
+    whole = {key: sum(values) / len(values) for key, values in scores.items() if len(values) == asked[key]}
     if not whole:
         return None
     best = max(whole, key=lambda key: sign * whole[key])

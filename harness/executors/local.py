@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from harness.errors import InputError
 from harness.executors.job import Done, Job, Settings, run_job, store_failure
 
 GRACE = 20.0  # seconds past its limit after which a trial that does not look at the clock is stopped from outside
@@ -18,18 +19,36 @@ GRACE = 20.0  # seconds past its limit after which a trial that does not look at
 
 def _work(connection: Connection, settings: Settings) -> None:
     """A worker's life: receive a job's text, run it, say how it ended; None ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     last = 0.0
-    while (text := connection.recv()) is not None:
+    while (text := _received(connection)) is not None:
         job = Job.from_text(text)
 
         def notify(step: int, of: int | None, loss: float, key: str = job.run_key) -> None:
             nonlocal last
             if time.monotonic() - last > 0.5:
                 last = time.monotonic()
-                connection.send(("step", (key, step, of, loss)))
+                _send(connection, ("step", (key, step, of, loss)))
 
-        connection.send(("done", run_job(job, settings, notify)))
+        try:
+            _send(connection, ("done", run_job(job, settings, notify)))
+        except InputError as error:
+            _send(connection, ("refused", str(error)))
+
+
+def _received(connection: Connection) -> str | None:
+    try:
+        text: str | None = connection.recv()
+        return text
+    except (EOFError, OSError):  # the parent was killed
+        return None
+
+
+def _send(connection: Connection, message: tuple[str, Any]) -> None:
+    """Tell the parent. Where it was killed there is nobody to work for: end here, without storing what would look like a failure."""
+    try:
+        connection.send(message)
+    except OSError:
+        os._exit(1)
 
 
 @dataclass
@@ -76,8 +95,13 @@ class LocalExecutor:
             if job is None:
                 return
             worker = idle or self._start()
+            try:
+                worker.connection.send(job.text())
+            except OSError:  # it was killed while it had nothing to do
+                self._drop(worker)
+                worker = self._start()
+                worker.connection.send(job.text())
             worker.job, worker.since = job, time.monotonic()
-            worker.connection.send(job.text())
             started(job)
 
     def _start(self) -> _Worker:
@@ -85,10 +109,12 @@ class LocalExecutor:
         ours, theirs = context.Pipe()
         before = os.environ.get("OMP_NUM_THREADS")
         os.environ["OMP_NUM_THREADS"] = str(self.settings.threads)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the parent's to handle
         try:
             process = context.Process(target=_work, args=(theirs, self.settings), daemon=True)
             process.start()
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             if before is None:
                 del os.environ["OMP_NUM_THREADS"]
             else:
@@ -110,6 +136,8 @@ class LocalExecutor:
                     continue
                 if kind == "step":
                     stepped(*message)
+                elif kind == "refused":
+                    raise InputError(message)
                 else:
                     worker.job = None
                     yield message

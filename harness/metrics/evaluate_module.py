@@ -31,6 +31,12 @@ class _Bare(Task):
         super().__init__()
         self.labels = tuple(map(str, range(classes)))
 
+    def pool(self) -> tuple[Row, ...]:
+        return ()
+
+    def test(self) -> tuple[Row, ...]:
+        return ()
+
 
 def _scores(predictions: list[Any], references: list[Any]) -> tuple[np.ndarray, int]:
     """Class indices become one-hot scores (0 and -inf); lists of scores stay."""

@@ -65,7 +65,13 @@ class Across:
 
 
 def compare(
-    grid: Grid, means: Means, scale: Scale, arms: Sequence[Arm], column_tests: Sequence[ColumnPair], baselines: Sequence[str], options: Options
+    grid: Grid,
+    means: Means,
+    scale: Scale,
+    arms: Sequence[Arm],
+    column_tests: Sequence[ColumnPair],
+    baselines: Sequence[str],
+    options: Options,
 ) -> Across:
     """Tests of all pairs of ranked arms over tasks, and of all pairs on these columns."""
     kept = list(means.complete)
@@ -85,14 +91,14 @@ def compare(
     pairs = []
     for a, b in names:
         ranked = a in of and b in of
-        both = of[a], of[b] if ranked else (None, None)
-        raw = comparison.raw_pvalues[both] if ranked else math.nan  # type: ignore[index]
-        over = comparison.pvalues[both] if ranked else math.nan  # type: ignore[index]
+        raw = float(comparison.raw_pvalues[of[a], of[b]]) if ranked else math.nan
+        over = float(comparison.pvalues[of[a], of[b]]) if ranked else math.nan
         tasks = _over_tasks(means, a, b, comparison.procedure, raw, options.level, ranked)
-        pairs.append(
-            _pair(a, b, means, tasks, None if math.isnan(over) else float(over), here[a, b], adjusted[a, b], by_pair[a, b], options)
-        )
-    pairs = [replace(pair, unequal_tuning=(pair.a in uneven) != (pair.b in uneven), bayes=_bayes(means, pair, bayes_for, options)) for pair in pairs]
+        pairs.append(_pair(a, b, means, tasks, None if math.isnan(over) else over, here[a, b], adjusted[a, b], by_pair[a, b], options))
+    pairs = [
+        replace(pair, unequal_tuning=(pair.a in uneven) != (pair.b in uneven), bayes=_bayes(means, pair, bayes_for, options))
+        for pair in pairs
+    ]
     testing = _testing(grid, means, table, comparison, pairs, scale, options)
     return Across(testing, tuple(pairs), _versus(grid, means, table, pairs, baselines, options), comparison)
 
@@ -111,7 +117,9 @@ def _here(found: Sequence[ColumnPair], scale: Scale, n_columns: int, level: floa
 def _scaled(test: TestResult, factor: float) -> TestResult:
     if factor == 1.0:
         return test
-    times = {name: None if getattr(test, name) is None else getattr(test, name) * factor for name in ("estimate", "se", "ci_low", "ci_high")}
+    times = {
+        name: None if getattr(test, name) is None else getattr(test, name) * factor for name in ("estimate", "se", "ci_low", "ci_high")
+    }
     return replace(test, **times)
 
 

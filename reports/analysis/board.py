@@ -91,12 +91,16 @@ def _aggregate_score(
     what = f"mean {scale.unit} over these columns"
     if scale.unit == "win rate":
         value = over.estimate
-        return TestResult(method=what, n=len(means.tasks), generalise_over="seeds", estimate=value, degenerate="a rate has no interval"), over
+        return TestResult(
+            method=what, n=len(means.tasks), generalise_over="seeds", estimate=value, degenerate="a rate has no interval"
+        ), over
     parts: list[TestResult | None] = []
     for i, column in enumerate(grid.columns):
         cell = cells.get(column.key)
         known = cell is not None and cell.mean is not None
-        precise = None if not known or cell is None else cell.precision if cell.precision and cell.precision.se is not None else cell.interval
+        precise = (
+            None if not known or cell is None else cell.precision if cell.precision and cell.precision.se is not None else cell.interval
+        )
         if precise is not None:
             factor = scale.factors[column.key]
             precise = replace(
@@ -218,7 +222,11 @@ def _with_chances(row: Standing, kept: Sequence[str], ranks: RankDistribution | 
     if not math.isfinite(ranks.p_best[i]):
         return row
     return replace(
-        row, p_best=float(ranks.p_best[i]), expected_place=float(ranks.expected[i]), bootstrap_low=int(ranks.low[i]), bootstrap_high=int(ranks.high[i])
+        row,
+        p_best=float(ranks.p_best[i]),
+        expected_place=float(ranks.expected[i]),
+        bootstrap_low=int(ranks.low[i]),
+        bootstrap_high=int(ranks.high[i]),
     )
 
 
@@ -229,7 +237,11 @@ def rank_heat(means: Means, ranks: RankDistribution | None, rows: Sequence[Stand
     order = [row.arm for row in rows if row.ranked]
     table = tuple(tuple(round(float(p), 4) for p in ranks.probabilities[kept.index(arm)]) for arm in order)
     return RankHeat(
-        arms=tuple(order), probabilities=table, method=ranks.method, generalise_over=ranks.generalise_over or "seeds", reason=ranks.degenerate
+        arms=tuple(order),
+        probabilities=table,
+        method=ranks.method,
+        generalise_over=ranks.generalise_over or "seeds",
+        reason=ranks.degenerate,
     )
 
 
@@ -266,9 +278,7 @@ def profiles(grid: Grid, means: Means, scale: Scale, rows: Sequence[Standing], o
         if curve.degenerate == "missing cells":
             continue
         found.append(
-            Profile(
-                arm=row.arm, thresholds=THRESHOLDS, share=_plain(curve.run_profile), low=_plain(curve.low), high=_plain(curve.high)
-            )
+            Profile(arm=row.arm, thresholds=THRESHOLDS, share=_plain(curve.run_profile), low=_plain(curve.low), high=_plain(curve.high))
         )
     return tuple(found)
 

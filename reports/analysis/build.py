@@ -25,7 +25,7 @@ from .across import compare, matrices
 from .cells import describe_arms, describe_cells
 from .codec import encode, read_results, results_json
 from .digits import median_places
-from .grid import Grid, build_grids
+from .grid import Grid, Table, build_grids
 from .model import Analysis, Cell, ClaimRow, Failure, Family, Options, Pair, Places, Provenance, Standing
 from .pairs import column_pairs
 from .scale import choose_scale
@@ -75,6 +75,13 @@ def with_declared(options: Options, results: Results) -> Options:
     return replace(options, baselines=tuple(dict.fromkeys(str(name) for name in declared if name is not None and str(name) in arms)))
 
 
+def _seeds(table: Table) -> int:
+    """Runs behind a cell; a published summary over seeds says how many."""
+    if table.summary is not None and table.summary[3] == "seeds":
+        return table.summary[2] or 1
+    return len(table.seeds)
+
+
 def _asked(results: Results, grid: Grid) -> str:
     """The question of the suites that this family's trials belong to."""
     suites = set(grid.trials["suite"].dropna().astype(str))
@@ -98,12 +105,14 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
     places = _places(grid, cells, rows, across.pairs)
     sensitivity, interactions = diagnostics.template_tables(grid, rows)
     first = grid.columns[0]
-    counts = [len(table.seeds) for table in grid.tables.values()] or [0]
+    counts = [_seeds(table) for table in grid.tables.values()] or [0]
     backbones = sorted({name for arm in arms for name in arm.backbones})
     labels = {column.key: column.label for column in grid.columns}
     return Family(
         name=grid.family,
-        question=" ".join(filter(None, (_asked(results, grid), question(arms, grid.columns, means.tasks, (min(counts), max(counts)), backbones)))),
+        question=" ".join(
+            filter(None, (_asked(results, grid), question(arms, grid.columns, means.tasks, (min(counts), max(counts)), backbones)))
+        ),
         verdict=verdict(rows, across.pairs, across.versus, across.testing, baselines, options.alpha, places.score),
         metric=first.metric if len({c.metric for c in grid.columns}) == 1 else "several",
         metrics=tuple(sorted({name for cell in cells for name in cell.metrics} | {c.metric for c in grid.columns})),
@@ -159,7 +168,10 @@ def _notes(grid: Grid, unit: str) -> tuple[str, ...]:
         notes.append(f"Metrics differ, so scores are averaged as (score - floor) / (ceiling - floor), with {constants}.")
     if unit == "win rate":
         notes.append("Metrics differ and no floor and ceiling are declared, so columns are averaged as the share of rivals beaten.")
-    if any(c.floor is None for c in grid.columns) and grid.trials["status"].isin(("failed", "diverged", "out_of_memory", "timed_out")).any():
+    if (
+        any(c.floor is None for c in grid.columns)
+        and grid.trials["status"].isin(("failed", "diverged", "out_of_memory", "timed_out")).any()
+    ):
         notes.append("A task without a declared floor has failed runs: such cells are incomplete and their arms are not ranked.")
     if any(not c.decomposable for c in grid.columns if c.n_examples) and any(t.values is not None for t in grid.tables.values()):
         notes.append("Metrics that are no mean of examples are tested through jackknife pseudo-values.")

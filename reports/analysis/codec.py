@@ -40,7 +40,9 @@ def encode(value: Any) -> Any:
         plain = {}
         for name, default in _defaults(type(value)):
             inner = getattr(value, name)
-            if default is not MISSING and (inner is default or (isinstance(inner, (int, str)) and inner == default and type(inner) is type(default))):
+            if default is not MISSING and (
+                inner is default or (isinstance(inner, (int, str)) and inner == default and type(inner) is type(default))
+            ):
                 continue
             plain[name] = encode(inner)
         return plain

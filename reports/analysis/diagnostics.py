@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -109,7 +110,7 @@ def _seconds(grid: Grid, column: Column, arms: Sequence[str]) -> tuple[float, fl
 def power_table(grid: Grid, rows: Sequence[Standing], options: Options) -> tuple[Power, ...]:
     """Per column, from the variance of the differences between neighbours on the board (median over up to 12 pairs)."""
     ranked = [row.arm for row in rows if row.ranked] or [row.arm for row in rows]
-    pairs = list(zip(ranked, ranked[1:]))[:12]
+    pairs = list(itertools.pairwise(ranked))[:12]
     found = []
     for column in grid.columns:
         tables = [(grid.tables.get((a, column.key)), grid.tables.get((b, column.key))) for a, b in pairs]
@@ -238,5 +239,11 @@ def _f_test(
 ) -> TestResult:
     kind: GeneraliseOver | None = None if note else over
     return TestResult(
-        method=f"F test: {name}", n=shape[1], generalise_over=kind, statistic=f, pvalue=p, degenerate=reason if f is None else None, note=note
+        method=f"F test: {name}",
+        n=shape[1],
+        generalise_over=kind,
+        statistic=f,
+        pvalue=p,
+        degenerate=reason if f is None else None,
+        note=note,
     )

@@ -157,4 +157,18 @@ def generalises(over: str | None) -> str:
     return OVER.get(over or "", "descriptive")
 
 
-__all__ = ["NOTHING", "count", "decimals", "estimate", "generalises", "interval", "median_places", "number", "pequals", "pvalue", "seconds", "share", "size"]
+__all__ = [
+    "NOTHING",
+    "count",
+    "decimals",
+    "estimate",
+    "generalises",
+    "interval",
+    "median_places",
+    "number",
+    "pequals",
+    "pvalue",
+    "seconds",
+    "share",
+    "size",
+]

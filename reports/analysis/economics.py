@@ -109,9 +109,13 @@ def budget_curves(grid: Grid, rows: Sequence[Standing], options: Options, most: 
         if len(by_config) < 3 or not len(by_config.columns):
             continue
         values = by_config.mean(axis=1).to_numpy(dtype=np.float64)
-        cost = pd.to_numeric(part["seconds_train"], errors="coerce").groupby(part["config"].fillna(part["arm"])).sum().reindex(by_config.index)
+        cost = (
+            pd.to_numeric(part["seconds_train"], errors="coerce").groupby(part["config"].fillna(part["arm"])).sum().reindex(by_config.index)
+        )
         rng = spawn_rng(options.root, "budget", grid.family, str(method))
-        found = expected_best(values, "higher" if higher else "lower", costs=cost.fillna(0).to_numpy(), rng=rng, level=options.level, n_resamples=500)
+        found = expected_best(
+            values, "higher" if higher else "lower", costs=cost.fillna(0).to_numpy(), rng=rng, level=options.level, n_resamples=500
+        )
         place = min((best[arm] for arm in part["arm"].unique() if arm in best), default=len(best))
         curves.append((place, BudgetCurve(
             arm=str(method), budgets=tuple(int(b) for b in found.budget), expected=tuple(float(v) for v in found.expected),

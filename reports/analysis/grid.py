@@ -142,9 +142,7 @@ def _column_keys(trials: pd.DataFrame) -> pd.Series:
     block = trials["block"].where(trials["block"].notna(), trials["task"]).astype(str)
     parts = [trials["task"].astype(str)]
     texts = {name: trials[name].map(_text) for name in (*FACTORS[1:], "task_version")}
-    varying = [
-        name for name, text in texts.items() if text.nunique() > 1 and text.groupby([trials["task"], block]).nunique().max() == 1
-    ]
+    varying = [name for name, text in texts.items() if text.nunique() > 1 and text.groupby([trials["task"], block]).nunique().max() == 1]
     # a factor that follows from the task is no setting of its own
     varying = [name for name in varying if texts[name].groupby(trials["task"]).nunique().max() > 1]
     parts += [texts[name] for name in varying]
@@ -168,7 +166,9 @@ def _column(key: str, rows: pd.DataFrame, read: Mapping[str, Examples]) -> Colum
     for name in ("metric", "higher_is_better", "floor", "task_version"):
         values = rows[name].dropna().unique()
         if len(values) > 1:
-            raise InputError(f"{key}: {name} differs between trials ({', '.join(map(str, values[:3]))})", expected="one report compares one")
+            raise InputError(
+                f"{key}: {name} differs between trials ({', '.join(map(str, values[:3]))})", expected="one report compares one"
+            )
     found = read.get(str(first["task"]))
     higher = rows["higher_is_better"].dropna()
     return Column(
@@ -241,7 +241,9 @@ def paired_seeds(a: Table, b: Table) -> list[tuple[int, int]]:
     """Positions of the seeds on which two arms drew the same rows and demonstrations."""
     of = {seed: j for j, seed in enumerate(b.seeds)}
     pairs = [(i, of[seed]) for i, seed in enumerate(a.seeds) if seed in of]
-    return [(i, j) for i, j in pairs if a.digests[i] and b.digests[j] and (a.digests[i] == b.digests[j] or "*" in (a.digests[i], b.digests[j]))]
+    return [
+        (i, j) for i, j in pairs if a.digests[i] and b.digests[j] and (a.digests[i] == b.digests[j] or "*" in (a.digests[i], b.digests[j]))
+    ]
 
 
 def common_tags(rows: pd.DataFrame) -> tuple[str, ...]:

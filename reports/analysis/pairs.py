@@ -49,7 +49,12 @@ def _column_tests(grid: Grid, column: Column, arms: Sequence[str], level: float)
     alike: dict[Any, list[str]] = {}
     for arm in arms:
         table = grid.tables[arm, column.key]
-        if table.values is not None and len(table.seeds) > 1 and all(d not in ("", "*") for d in table.digests) and np.isfinite(table.values).all():
+        if (
+            table.values is not None
+            and len(table.seeds) > 1
+            and all(d not in ("", "*") for d in table.digests)
+            and np.isfinite(table.values).all()
+        ):
             alike.setdefault((table.seeds, table.digests), []).append(arm)
     clusters = grid.clusters[column.key]
     sign = 1.0 if column.higher_is_better else -1.0

@@ -85,7 +85,9 @@ def weighted(parts: Sequence[TestResult | None], weights: Sequence[float], *, le
     over = generalisation(parts)
     found = group_mean(estimates * total * len(total), errors * total * len(total), level=level)
     if found.estimate is None or found.se is None:
-        return TestResult(method=what, n=len(parts), generalise_over=over, estimate=found.estimate, level=level, degenerate=found.degenerate)
+        return TestResult(
+            method=what, n=len(parts), generalise_over=over, estimate=found.estimate, level=level, degenerate=found.degenerate
+        )
     if found.se == 0:
         pvalue = 1.0 if test and found.estimate == 0 else None
         return TestResult(

@@ -34,7 +34,15 @@ def summary_interval(mean: float, sd: float | None, n: int | None, covers: str |
         return TestResult(method=method, n=n or 1, generalise_over=over, estimate=mean, level=level, degenerate=reason)
     if sd == 0:
         return TestResult(
-            method=method, n=n, generalise_over=over, estimate=mean, se=0.0, ci_low=mean, ci_high=mean, level=level, degenerate="zero variance"
+            method=method,
+            n=n,
+            generalise_over=over,
+            estimate=mean,
+            se=0.0,
+            ci_low=mean,
+            ci_high=mean,
+            level=level,
+            degenerate="zero variance",
         )
     return t_interval(mean, sd / math.sqrt(n), n - 1, n=n, method=method, generalise_over=over, level=level)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from .digits import OVER, estimate, interval, pequals
 from .model import Arm, Column, Pair, Standing, Testing, Versus
 
 
-def question(arms: Sequence[Arm], columns: Sequence[Column], tasks: Sequence[str], n_seeds: tuple[int, int], backbones: Sequence[str]) -> str:
+def question(
+    arms: Sequence[Arm], columns: Sequence[Column], tasks: Sequence[str], n_seeds: tuple[int, int], backbones: Sequence[str]
+) -> str:
     """What was asked, from the shape of the grid."""
     seeds = str(n_seeds[0]) if n_seeds[0] == n_seeds[1] else f"{n_seeds[0]} to {n_seeds[1]}"
     what = f"Which of {len(arms)} arms is better on {_count(len(tasks), 'task')}"
@@ -20,7 +23,13 @@ def question(arms: Sequence[Arm], columns: Sequence[Column], tasks: Sequence[str
 
 
 def verdict(
-    rows: Sequence[Standing], pairs: Sequence[Pair], versus: Sequence[Versus], testing: Testing, baselines: Sequence[str], alpha: float, places: int
+    rows: Sequence[Standing],
+    pairs: Sequence[Pair],
+    versus: Sequence[Versus],
+    testing: Testing,
+    baselines: Sequence[str],
+    alpha: float,
+    places: int,
 ) -> tuple[str, ...]:
     """A paragraph: the top group, the best pair, the baselines, and what cannot be said."""
     ranked = [row for row in rows if row.ranked]
@@ -37,7 +46,9 @@ def verdict(
         sentences.append(f"{total} of {of} runs failed; each counts with its task's floor where the task declares one.")
     partial = [row.arm for row in rows if not row.ranked]
     if partial:
-        sentences.append(f"{_names(partial)} {'lacks' if len(partial) == 1 else 'lack'} a score on some column and {'is' if len(partial) == 1 else 'are'} not ranked.")
+        sentences.append(
+            f"{_names(partial)} {'lacks' if len(partial) == 1 else 'lack'} a score on some column and {'is' if len(partial) == 1 else 'are'} not ranked."
+        )
     return tuple(sentences)
 
 
@@ -60,13 +71,15 @@ def _neighbours(ranked: Sequence[Standing], pairs: Sequence[Pair], testing: Test
     over_tasks = testing.ranking_over == "tasks"
     found = {(pair.a, pair.b): pair for pair in pairs}
     apart = 0
-    for one, two in zip(ranked, ranked[1:]):
+    for one, two in itertools.pairwise(ranked):
         pair = found.get((one.arm, two.arm)) or found.get((two.arm, one.arm))
         p = None if pair is None else pair.tasks_adjusted if over_tasks else pair.here_adjusted
         apart += p is not None and p <= alpha
     n = len(ranked) - 1
     told = [p for p in pairs if (q := p.tasks_adjusted if over_tasks else p.here_adjusted) is not None and q <= alpha]
-    sentence = f"Of {testing.n_pairs} pairs {len(told)} are told apart {OVER[testing.ranking_over]}; of {n} neighbours on the board, {apart}."
+    sentence = (
+        f"Of {testing.n_pairs} pairs {len(told)} are told apart {OVER[testing.ranking_over]}; of {n} neighbours on the board, {apart}."
+    )
     if not over_tasks:
         return [sentence]
     here = [p for p in pairs if p.here_adjusted is not None and p.here_adjusted <= alpha]
@@ -102,7 +115,9 @@ def _against(
     if not parts:
         return [f"Against the declared baseline {baseline}, none of {n} arms differs ({OVER[testing.ranking_over]}, {n} comparisons)."]
     strongest = min([*better, *worse])[0]
-    return [f"Against the declared baseline: {', and '.join(parts)} ({OVER[testing.ranking_over]}, {n} comparisons, smallest {pequals(strongest)})."]
+    return [
+        f"Against the declared baseline: {', and '.join(parts)} ({OVER[testing.ranking_over]}, {n} comparisons, smallest {pequals(strongest)})."
+    ]
 
 
 def _names(names: Sequence[str], most: int = 4) -> str:

@@ -28,7 +28,11 @@ def _family(view: View) -> dict[str, Any]:
         "rankingOver": family.testing.ranking_over,
         "baselines": [order.index(name) for name in family.baselines],
         "baseline": order.index(family.default_baseline),
-        "places": {"score": family.places.score, "difference": family.places.difference, "columns": [family.places.columns[k] for k in keys]},
+        "places": {
+            "score": family.places.score,
+            "difference": family.places.difference,
+            "columns": [family.places.columns[k] for k in keys],
+        },
         "columns": [_column(view, key) for key in keys],
         "arms": [_arm(view, name) for name in order],
         "cells": [[_cell(view.cells.get((arm, key)), family.places.columns[key]) for key in keys] for arm in order],
@@ -74,7 +78,8 @@ def _other_metrics(view: View, order: Sequence[str], keys: Sequence[str]) -> dic
         found[name] = [[_metric(view.cells.get((arm, key)), name, view.family.places.columns[key]) for key in keys] for arm in order]
     if any(cell.dev_mean is not None for cell in view.family.cells):
         found["dev score"] = [
-            [_round(c.dev_mean, view.family.places.columns[key]) if (c := view.cells.get((arm, key))) else None for key in keys] for arm in order
+            [_round(c.dev_mean, view.family.places.columns[key]) if (c := view.cells.get((arm, key))) else None for key in keys]
+            for arm in order
         ]
     return found
 
@@ -131,7 +136,12 @@ def _pair(pair: Pair, sign: float, places: int, alpha: float) -> list[Any]:
 def _versus(view: View, order: Sequence[str]) -> list[list[Any]]:
     """[baseline, arm, p here, p over tasks], adjusted over the k - 1 arms."""
     return [
-        [order.index(item.baseline), order.index(item.arm), packed_pvalue(item.here_adjusted, view.alpha), packed_pvalue(item.tasks_adjusted, view.alpha)]
+        [
+            order.index(item.baseline),
+            order.index(item.arm),
+            packed_pvalue(item.here_adjusted, view.alpha),
+            packed_pvalue(item.tasks_adjusted, view.alpha),
+        ]
         for item in view.family.versus
     ]
 
@@ -141,7 +151,10 @@ def _column_pairs(view: View, order: Sequence[str], keys: Sequence[str]) -> dict
     near = set(view.shown) if len(order) > view.analysis.options.top else set(order)
     index = [(i, j) for i in range(len(order)) for j in range(i + 1, len(order)) if order[i] in near or order[j] in near]
     flat = [[_column_pair(view, key, order[i], order[j]) for i, j in index] for key in keys]
-    return {"index": [list(pair) for pair in index], "columns": [_packed(row, view.family.places.columns[key], view.alpha) for row, key in zip(flat, keys)]}
+    return {
+        "index": [list(pair) for pair in index],
+        "columns": [_packed(row, view.family.places.columns[key], view.alpha) for row, key in zip(flat, keys)],
+    }
 
 
 def _column_pair(view: View, key: str, a: str, b: str) -> tuple[ColumnPair, float] | None:

@@ -130,5 +130,3 @@ def _short(value: Any) -> str:
         return ""
     text = value if isinstance(value, str) else str(value)
     return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"
-
-

@@ -15,7 +15,9 @@ from .view import HERE, Drawn, Section, View, json_block, raw, render, slug
 SCRIPTS = ("start.js", "table.js", "compare.js", "detail.js", "export.js", "main.js")
 
 
-def render_page(analysis: Analysis, *, sections: Sequence[Section] = SECTIONS, examples: Mapping[str, Mapping[str, str]] | None = None) -> str:
+def render_page(
+    analysis: Analysis, *, sections: Sequence[Section] = SECTIONS, examples: Mapping[str, Mapping[str, str]] | None = None
+) -> str:
     """The whole index.html. `examples` : family -> column -> address of its drill-down page; `sections` may be extended by other modalities."""
     views = _views(analysis, examples or {})
     blocks: list[dict[str, Any]] = []
@@ -91,7 +93,9 @@ def _facts(analysis: Analysis) -> list[str]:
     if given.devices:
         facts.append(", ".join(given.devices[:3]))
     if given.started:
-        facts.append(f"run {given.started[0][:10]}" + (f" to {given.started[1][:10]}" if given.started[1][:10] != given.started[0][:10] else ""))
+        facts.append(
+            f"run {given.started[0][:10]}" + (f" to {given.started[1][:10]}" if given.started[1][:10] != given.started[0][:10] else "")
+        )
     facts.append(f"α = {analysis.options.alpha:g}, {analysis.options.level:.0%} intervals".replace("%", " %"))
     if analysis.options.relevant:
         facts.append(f"smallest relevant difference {analysis.options.relevant:g}")

@@ -143,7 +143,8 @@ def _counts(before: CellSide, after: CellSide) -> dict[str, Any]:
     old, new = set(before.seeds()), set(after.seeds())
     return {
         "baseline_mean": means[0], "current_mean": means[1], "n_baseline": len(before.ok), "n_current": len(after.ok),
-        "failed_baseline": len(before.failed), "failed_current": len(after.failed), "newly_failed": len(set(before.seeds("ok")) & set(after.seeds("failed"))),
+        "failed_baseline": len(before.failed), "failed_current": len(after.failed),
+        "newly_failed": len(set(before.seeds("ok")) & set(after.seeds("failed"))),
         "seeds_absent": len(old - new) if old & new else 0,
     }  # fmt: skip
 

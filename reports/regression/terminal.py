@@ -43,7 +43,7 @@ def print_comparison(comparison: Comparison, console: Console, *, everything: bo
         console.print(Text(caption(comparison), style="dim"))
     if len(shown) < len(comparison.cells):
         console.print(Text(f"{len(comparison.cells) - len(shown)} further cells: --all, --markdown or --json", style="dim"))
-    for cell in shown:
+    for cell in (cell for cell in shown if cell.verdict != "equivalent"):
         for text in (cell.reason, str(cell.needed) if cell.needed else "", *cell.notes):
             if text:
                 console.print(

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from .trends import Trend
 from .wording import decimals, number
 
-WIDTH, HEIGHT, PAD = 640, 120, 10
+WIDTH, HEIGHT, PAD, LEFT = 640, 120, 10, 50
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -43,6 +43,7 @@ Dotted: the limit for the newest run. Levels and steps are by exact segmentation
 <p{% if item.bad %} class="bad"{% endif %}>{{ item.sentence }}</p>
 <svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-labelledby="t{{ loop.index }}">
 <title id="t{{ loop.index }}">{{ item.label }}: {{ item.sentence }}</title>
+{% for y, text in item.axis %}<text x="0" y="{{ y }}" font-size="10" fill="var(--soft)">{{ text }}</text>{% endfor %}
 {% for x in item.breaks %}<line x1="{{ x }}" x2="{{ x }}" y1="0" y2="{{ height }}" stroke="var(--soft)" stroke-dasharray="3 3"/>{% endfor %}
 {% for x1, x2, y in item.levels %}<line x1="{{ x1 }}" x2="{{ x2 }}" y1="{{ y }}" y2="{{ y }}" stroke="var(--line)" stroke-width="2"/>{% endfor %}
 {% if item.limit %}<line x1="{{ item.limit[0] }}" x2="{{ item.limit[1] }}" y1="{{ item.limit[2] }}" y2="{{ item.limit[2] }}" stroke="var(--bad)" stroke-dasharray="1 4" stroke-width="2"/>{% endif %}
@@ -70,7 +71,7 @@ class _Scale:
     high: float
 
     def x(self, position: float) -> float:
-        return round(PAD + position * (WIDTH - 2 * PAD) / max(self.n - 1, 1), 1)
+        return round(LEFT + position * (WIDTH - LEFT - PAD) / max(self.n - 1, 1), 1)
 
     def y(self, score: float) -> float:
         share = (score - self.low) / (self.high - self.low) if self.high > self.low else 0.5
@@ -81,7 +82,7 @@ def trend_page(trends: Sequence[Trend], *, title: str = "Score history") -> str:
     """The page. Every name and number is escaped by the template; nothing is loaded from elsewhere and nothing needs a script."""
     ordered = sorted(trends, key=lambda trend: (not trend.crossed, not _worse(trend), trend.series.label))
     crossed, stepped = sum(trend.crossed for trend in trends), sum(_worse(trend) for trend in trends)
-    summary = f"{len(trends)} series. {crossed} newest runs beyond their limit. {stepped} series with a lasting step for the worse."
+    summary = f"{len(trends)} series. Newest run beyond its limit: {crossed}. Lasting step for the worse: {stepped}."
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(TEMPLATE)
     return template.render(title=title, summary=summary, items=[_item(trend) for trend in ordered], width=WIDTH, height=HEIGHT)
 
@@ -122,7 +123,6 @@ def _item(trend: Trend) -> dict[str, Any]:
         (run.commit[:12], run.date, number(run.score, places), number(run.se, places + 1), run.n_ok, run.n_failed, run.environment)
         for run in runs
     ]
-    last = trend.levels[-1] if trend.levels else None
     return {
         "label": trend.series.label,
         "metric": trend.series.name["metric"],
@@ -131,7 +131,7 @@ def _item(trend: Trend) -> dict[str, Any]:
         "bad": trend.crossed,
         "breaks": [scale.x(i - 0.5) for i in breaks],
         "levels": [(scale.x(level.start), scale.x(level.stop - 1), scale.y(level.value)) for level in trend.levels],
-        "limit": (scale.x(last.start), scale.x(len(runs) - 1), scale.y(trend.limit)) if last and trend.limit is not None else None,
+        "limit": (scale.x(trend.limit_start), scale.x(len(runs) - 1), scale.y(trend.limit)) if trend.limit is not None else None,
         "points": [
             (scale.x(i), scale.y(run.score), f"{run.commit[:12]} {run.date}: {number(run.score, places)}")
             for i, run in enumerate(runs)
@@ -140,5 +140,6 @@ def _item(trend: Trend) -> dict[str, Any]:
         "steps": [
             (scale.x(change.index), scale.y(change.after), f"step {number(change.change, places, signed=True)}") for change in trend.changes if change.worse
         ],
+        "axis": [(scale.y(value) + 3, number(value, places)) for value in sorted({scale.low, scale.high})] if scores else [],
         "rows": rows,
     }  # fmt: skip

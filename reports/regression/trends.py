@@ -43,6 +43,7 @@ class Trend:
     changes: tuple[Change, ...]
     limit: float | None
     limit_source: str
+    limit_start: int
     crossed: bool
 
     @property
@@ -88,10 +89,10 @@ def find_trend(series: Series, *, tail: float = TAIL, margins: Margins | None = 
         found_levels, found_changes = _segments(series, positions, first=number == 0)
         levels += found_levels
         changes += found_changes
-    limit, source = _limit(series, stretches[-1] if stretches else [], tail, margins or Margins())
+    limit, source, start = _limit(series, stretches[-1] if stretches else [], tail, margins or Margins())
     newest = series.runs[-1].score if series.runs else None
     crossed = limit is not None and newest is not None and (newest < limit if series.direction == "higher" else newest > limit)
-    return Trend(series, tuple(levels), tuple(changes), limit, source, crossed)
+    return Trend(series, tuple(levels), tuple(changes), limit, source, start, crossed)
 
 
 def _stretches(runs: Sequence[Run]) -> list[list[int]]:
@@ -132,14 +133,14 @@ def _score(run: Run) -> float:
     return run.score
 
 
-def _limit(series: Series, positions: list[int], tail: float, margins: Margins) -> tuple[float | None, str]:
-    """(limit, where it comes from) for the newest run."""
+def _limit(series: Series, positions: list[int], tail: float, margins: Margins) -> tuple[float | None, str, int]:
+    """(limit, where it comes from, first run it rests on) for the newest run."""
     newest = len(series.runs) - 1
     before = [position for position in positions if position != newest]
     if newest not in positions:
-        return None, "the newest run has no score"
+        return None, "the newest run has no score", newest
     if not before:
-        return None, "no earlier run in this environment"
+        return None, "no earlier run in this environment", newest
     levels, _ = _segments(series, before, first=True)
     kept = [position for position in before if position >= levels[-1].start]
     runs = [series.runs[position] for position in kept]
@@ -147,12 +148,12 @@ def _limit(series: Series, positions: list[int], tail: float, margins: Margins) 
     sign = 1.0 if series.direction == "higher" else -1.0
     if len(values) < LEAST_HISTORY:
         reach, why = _short_reach(series, runs, series.runs[newest], tail, margins)
-        return float(np.mean(values)) - sign * reach, f"{why} from the mean of {len(values)} runs"
+        return float(np.mean(values)) - sign * reach, f"{why} from the mean of {len(values)} runs", kept[0]
     found = prediction_limit(values, tail=tail, side="lower" if sign > 0 else "upper", **_seed_errors(runs, series.runs[newest]))
     limit = found.ci_low if sign > 0 else found.ci_high
     if found.degenerate == "zero variance":
-        return limit, f"{len(values)} runs with one and the same score"
-    return limit, f"{1 - tail:.4g} prediction limit from {len(values)} runs"
+        return limit, f"{len(values)} runs with one and the same score", kept[0]
+    return limit, f"{100 * (1 - tail):.4g}% prediction limit from {len(values)} runs", kept[0]
 
 
 def _short_reach(series: Series, runs: Sequence[Run], newest: Run, tail: float, margins: Margins) -> tuple[float, str]:

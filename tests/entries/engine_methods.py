@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+
 from harness.method import Method, Predictor
 from harness.predictions import Predictions
 from harness.registry import method

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+
 from harness.registry import task
 from harness.task import GeneratedTask, Row
 from harness.templates import Template

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import safe_yaml
 from harness.errors import InputError
 from harness.safe_yaml import dump, load, loads, parse_value
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,8 @@ tricky = st.sampled_from(
         "&a",
         " x ",
         "\n",
+        "\x85",
+        "a\u2028b",
     ]
 )
 keys = st.one_of(texts, tricky, st.integers(-5, 5))
@@ -180,6 +184,7 @@ values = st.recursive(
 )
 
 
+@patient
 @given(values)
 def test_what_is_dumped_comes_back(value: Any) -> None:
     assert loads(dump(value)).data == value

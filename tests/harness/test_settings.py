@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.settings import Configurable, choice, log_uniform, merged, setting, uniform, whole_uniform
+
+patient = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 
 
 class Inner(Configurable):
@@ -89,6 +92,7 @@ def test_what_does_not_fit_names_the_setting_and_what_would(name: str, value: An
     assert message in str(caught.value)
 
 
+@patient
 @given(st.integers(0, 2**32 - 1))
 def test_what_is_sampled_fits(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -110,6 +114,7 @@ nested = st.recursive(st.integers(0, 3), lambda inner: st.dictionaries(st.sample
 )
 
 
+@patient
 @given(nested, nested)
 def test_merging_lays_one_over_the_other_at_every_depth(base: dict[str, Any], override: dict[str, Any]) -> None:
     result = merged(base, override)

@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.registry import Entry
 from harness.task import Example, GeneratedTask, Row, Shots, Task, draw
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 
 
 def row(number: int, target: Any = None, prefix: str = "r") -> Row:
@@ -47,6 +49,7 @@ def drawn(seed: int = 0, task: Task | None = None, **options: Any) -> Any:
     return draw(task or Listed(POOL, TEST), np.random.default_rng(seed), **{"train": Shots(4), "dev": Shots(2), **options})
 
 
+@patient
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(0, 8))
 def test_any_draw_is_disjoint_balanced_and_repeats(seed: int, train: int, dev: int) -> None:
     data = drawn(seed, train=Shots(train), dev=Shots(dev))

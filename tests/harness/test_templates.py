@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.templates import LARGEST_TEXT, Template, render
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
+
 
 PLAIN = Template("{{ sentence }} It was {{ answer }}.", answers={"negative": "bad", "positive": "good"})
 words = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=40).filter(lambda text: text.strip())
@@ -22,12 +25,14 @@ def test_the_text_is_cut_at_the_answer_and_space_goes_into_the_gap() -> None:
     assert rendered.filled("fine") == "Nice. It was fine."
 
 
+@patient
 @given(words)
 def test_a_field_is_text_and_never_a_template(sentence: str) -> None:
     rendered = PLAIN.render({"sentence": sentence + " {{ answer }} {% raw %} {{ 1/0 }}"}, ("negative", "positive"))
     assert rendered.filled("x") == sentence + " {{ answer }} {% raw %} {{ 1/0 }} It was x."
 
 
+@patient
 @given(words, words)
 def test_the_pieces_put_together_are_the_whole_text(first: str, last: str) -> None:
     rendered = Template("{{ first }}\n\n{{ answer }} {{ last }}", answers={"a": "A"}).render({"first": first, "last": last})

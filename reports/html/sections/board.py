@@ -89,4 +89,6 @@ def interval_bar(result: TestResult, scale: Scale | None) -> Markup:
     if result.ci_low is not None and result.ci_high is not None:
         drawing.line(scale(result.ci_low), middle, scale(result.ci_high), middle, css="whisker")
     drawing.parts.append(f'<circle cx="{scale(result.estimate):.1f}" cy="{middle}" r="3" class="dot"/>')
-    return raw(f'<svg class="inline" width="{BAR[0]}" height="{BAR[1]}" aria-hidden="true" focusable="false">{"".join(drawing.parts)}</svg>')
+    return raw(
+        f'<svg class="inline" width="{BAR[0]}" height="{BAR[1]}" aria-hidden="true" focusable="false">{"".join(drawing.parts)}</svg>'
+    )

@@ -22,4 +22,10 @@ def failures(view: View) -> str | None:
 
 def provenance(view: View) -> str:
     given = view.analysis.provenance
-    return render("provenance.html.j2", given=given, options=view.analysis.options, environments=given.environments[:5], families=view.analysis.families)
+    return render(
+        "provenance.html.j2",
+        given=given,
+        options=view.analysis.options,
+        environments=given.environments[:5],
+        families=view.analysis.families,
+    )

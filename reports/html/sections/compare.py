@@ -49,7 +49,9 @@ def _forest_rows(view: View, baseline: str) -> list[dict[str, Any]]:
                 "arm": arm,
                 "estimate": estimate,
                 "text": digits.number(estimate, places, sign=True),
-                "interval": f"{digits.number(low, places, sign=True)} to {digits.number(high, places, sign=True)}" if low is not None else digits.NOTHING,
+                "interval": f"{digits.number(low, places, sign=True)} to {digits.number(high, places, sign=True)}"
+                if low is not None
+                else digits.NOTHING,
                 "low": low,
                 "high": high,
                 "p": digits.pvalue(adjusted),
@@ -88,7 +90,9 @@ def _forest_bar(row: dict[str, Any], scale: Scale) -> Markup:
     if row["low"] is not None:
         drawing.line(scale(row["low"]), middle, scale(row["high"]), middle, css="whisker")
     drawing.parts.append(f'<circle cx="{scale(row["estimate"]):.1f}" cy="{middle}" r="4" class="dot"/>')
-    return raw(f'<svg class="inline" width="{FOREST[0]}" height="{FOREST[1]}" aria-hidden="true" focusable="false">{"".join(drawing.parts)}</svg>')
+    return raw(
+        f'<svg class="inline" width="{FOREST[0]}" height="{FOREST[1]}" aria-hidden="true" focusable="false">{"".join(drawing.parts)}</svg>'
+    )
 
 
 def matrix(view: View) -> str | None:
@@ -99,7 +103,9 @@ def matrix(view: View) -> str | None:
     over_tasks = family.testing.ranking_over == "tasks"
     rows = [{"arm": a, "index": view.order.index(a), "cells": [_matrix_cell(view, a, b, over_tasks) for b in shown]} for a in shown]
     has_bayes = any(pair.bayes is not None for pair in family.pairs)
-    return render("matrix.html.j2", view=view, family=family, rows=rows, shown=shown, left_out=len(view.order) - len(shown), has_bayes=has_bayes)
+    return render(
+        "matrix.html.j2", view=view, family=family, rows=rows, shown=shown, left_out=len(view.order) - len(shown), has_bayes=has_bayes
+    )
 
 
 def _matrix_cell(view: View, a: str, b: str, over_tasks: bool) -> dict[str, Any]:
@@ -125,11 +131,18 @@ def critical_difference(view: View) -> str | None:
     kept = _kept(found)
     svg = _diagram(view, found, kept)
     rows = [
-        {"arm": arm, "rank": rank, "letters": found.letters.get(arm, ""), "bars": ", ".join(str(i + 1) for i, bar in enumerate(found.cliques) if arm in bar)}
+        {
+            "arm": arm,
+            "rank": rank,
+            "letters": found.letters.get(arm, ""),
+            "bars": ", ".join(str(i + 1) for i, bar in enumerate(found.cliques) if arm in bar),
+        }
         for arm, rank in zip(found.arms, found.mean_ranks)
     ]
     letters = any(row["letters"] for row in rows)
-    return render("critical.html.j2", view=view, found=found, svg=raw(svg), rows=rows, letters=letters, left_out=len(found.arms) - len(kept))
+    return render(
+        "critical.html.j2", view=view, found=found, svg=raw(svg), rows=rows, letters=letters, left_out=len(found.arms) - len(kept)
+    )
 
 
 def _kept(found: CriticalDifference, most: int = 30) -> list[int]:

@@ -12,7 +12,11 @@ from ...analysis.model import CostPoint, Curve
 from ...svg import DASHES, Drawing, Scale, colour, padded
 from ..view import View, raw, render
 
-FORMATS: dict[str, Callable[[float | None], str]] = {"stored_bytes": digits.size, "peak_bytes": digits.size, "seconds_train": digits.seconds}
+FORMATS: dict[str, Callable[[float | None], str]] = {
+    "stored_bytes": digits.size,
+    "peak_bytes": digits.size,
+    "seconds_train": digits.seconds,
+}
 MOST_PICTURES = 12
 
 
@@ -26,7 +30,15 @@ def curves(view: View) -> str | None:
     arms = [arm for arm in view.order if any(curve.arm == arm for curve in found)]
     pictures = [raw(_curve_picture(view, index, items, arms)) for index, items in enumerate(by_column.values()) if index < MOST_PICTURES]
     rows = [
-        {"label": c.label, "arm": c.arm, "first": c.dev_score[0], "half": c.dev_score[len(c.steps) // 2], "last": c.dev_score[-1], "steps": c.steps[-1], "n": c.n_seeds}
+        {
+            "label": c.label,
+            "arm": c.arm,
+            "first": c.dev_score[0],
+            "half": c.dev_score[len(c.steps) // 2],
+            "last": c.dev_score[-1],
+            "steps": c.steps[-1],
+            "n": c.n_seeds,
+        }
         for c in found
     ]
     key = [(arm, raw(_sample(i))) for i, arm in enumerate(arms)]
@@ -100,7 +112,13 @@ def _scatter(view: View, name: str) -> str:
         while any(abs(px - a) < 90 and abs(py - b) < 12 for a, b in taken):
             py -= 12
         taken.append((px, py))
-        drawing.text(px, py, point.arm if len(point.arm) < 22 else point.arm[:20] + "…", anchor="middle" if px > 110 else "start", style="font-size:11px")
+        drawing.text(
+            px,
+            py,
+            point.arm if len(point.arm) < 22 else point.arm[:20] + "…",
+            anchor="middle" if px > 110 else "start",
+            style="font-size:11px",
+        )
     return drawing.render(
         identity=f"{view.slug}-cost-{name.replace('_', '-')}", title=f"Score against {COSTS[name]}",
         description=f"{len(points)} arms; on the frontier, neither beaten by a cheaper arm nor by one as cheap: " + ", ".join(p.arm for p in frontier) + ".",
@@ -121,7 +139,10 @@ def budget(view: View) -> str | None:
     groups: dict[float, list[str]] = defaultdict(list)
     for point in points:
         groups[point.costs["tuning_trials"]].append(point.arm)
-    tuned = [{"trials": int(n), "n": len(arms), "arms": ", ".join(arms[:12]) + (f" and {len(arms) - 12} more" if len(arms) > 12 else "")} for n, arms in sorted(groups.items())]
+    tuned = [
+        {"trials": int(n), "n": len(arms), "arms": ", ".join(arms[:12]) + (f" and {len(arms) - 12} more" if len(arms) > 12 else "")}
+        for n, arms in sorted(groups.items())
+    ]
     return render("budget.html.j2", view=view, family=family, svg=raw(svg), tuned=tuned, uneven=uneven)
 
 
@@ -135,7 +156,10 @@ def _budget_picture(view: View) -> str:
     drawing.x_axis(x, height - 48, label="configurations tried")
     drawing.y_axis(y, 52, label="expected best dev score", grid_right=width - 150)
     for i, curve in enumerate(found):
-        drawing.path([(x(b), y(v)) for b, v in zip(curve.budgets, curve.expected)], style=f"stroke:{colour(i)};stroke-dasharray:{DASHES[i % len(DASHES)]}")
+        drawing.path(
+            [(x(b), y(v)) for b, v in zip(curve.budgets, curve.expected)],
+            style=f"stroke:{colour(i)};stroke-dasharray:{DASHES[i % len(DASHES)]}",
+        )
         for b, v in zip(curve.budgets, curve.expected):
             drawing.mark(x(b), y(v), i, size=3, title=f"{curve.arm}: {v:.3f} at {b}")
         drawing.mark(width - 138, 40 + 18 * i, i)

@@ -41,16 +41,31 @@ def profiles(view: View) -> str | None:
     ends: list[tuple[float, int, str]] = []
     for i, profile in enumerate(found):
         points = [(x(t), y(s)) for t, s in zip(profile.thresholds, profile.share) if s is not None]
-        bounds = [(x(t), y(lo), y(hi)) for t, lo, hi in zip(profile.thresholds, profile.low, profile.high) if lo is not None and hi is not None]
+        bounds = [
+            (x(t), y(lo), y(hi)) for t, lo, hi in zip(profile.thresholds, profile.low, profile.high) if lo is not None and hi is not None
+        ]
         if i < 2:  # more bands than two only hide each other
             drawing.area([(a, c) for a, _, c in bounds], [(a, b) for a, b, _ in bounds], style=f"fill:{colour(i)}")
         drawing.path(points, style=f"stroke:{colour(i)};stroke-dasharray:{DASHES[i % len(DASHES)]}")
         ends.append((y(0.92 - i * 0.08), i, profile.arm))
     for position, i, arm in ends:
-        drawing.line(width - 140, position, width - 112, position, css="curve", style=f"stroke:{colour(i)};stroke-dasharray:{DASHES[i % len(DASHES)]}")
+        drawing.line(
+            width - 140,
+            position,
+            width - 112,
+            position,
+            css="curve",
+            style=f"stroke:{colour(i)};stroke-dasharray:{DASHES[i % len(DASHES)]}",
+        )
         drawing.text(width - 106, position + 4, arm if len(arm) < 17 else arm[:15] + "…")
     names = ", ".join(profile.arm for profile in found)
-    svg = drawing.render(identity=f"{view.slug}-profile", title="Performance profiles", description=f"Share of runs above each normalised score, for {names}. Higher is better everywhere.")
+    svg = drawing.render(
+        identity=f"{view.slug}-profile",
+        title="Performance profiles",
+        description=f"Share of runs above each normalised score, for {names}. Higher is better everywhere.",
+    )
     picks = [i for i, t in enumerate(found[0].thresholds) if round(t * 10, 6) == int(round(t * 10, 6))]
     rows = [{"arm": p.arm, "values": [p.share[i] for i in picks]} for p in found]
-    return render("profiles.html.j2", svg=raw(svg), rows=rows, thresholds=[found[0].thresholds[i] for i in picks], n=len(found), total=len(view.order))
+    return render(
+        "profiles.html.j2", svg=raw(svg), rows=rows, thresholds=[found[0].thresholds[i] for i in picks], n=len(found), total=len(view.order)
+    )

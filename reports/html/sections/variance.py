@@ -52,7 +52,11 @@ def _bars(view: View, names: list[str]) -> str:
             start += share
     drawing.x_axis(x, step * len(shares) + 10, label="share of the variance of one scored example")
     what = ", ".join(WORDS[name] for name in names)
-    return drawing.render(identity=f"{view.slug}-shares", title="Shares of variance", description=f"For every column, the shares of {what} in the variance, averaged over arms.")
+    return drawing.render(
+        identity=f"{view.slug}-shares",
+        title="Shares of variance",
+        description=f"For every column, the shares of {what} in the variance, averaged over arms.",
+    )
 
 
 # --- templates ------------------------------------------------------------------------------------------------------------------------
@@ -67,7 +71,9 @@ def templates(view: View) -> str | None:
         by_column[item.column].append(item)
     pictures = [raw(_strip(view, index, items)) for index, items in enumerate(by_column.values()) if index < 12]
     shown = [item for items in by_column.values() for item in items][:400]
-    return render("templates.html.j2", view=view, family=family, pictures=pictures, shown=shown, left_out=len(family.templates) - len(shown))
+    return render(
+        "templates.html.j2", view=view, family=family, pictures=pictures, shown=shown, left_out=len(family.templates) - len(shown)
+    )
 
 
 def _strip(view: View, index: int, items: list[Templates]) -> str:
@@ -82,7 +88,9 @@ def _strip(view: View, index: int, items: list[Templates]) -> str:
         drawing.text(left - 8, y + 4, item.arm if len(item.arm) < 20 else item.arm[:18] + "…", anchor="end", style="font-size:11px")
         drawing.line(x(min(item.means.values())), y, x(max(item.means.values())), y, css="grid")
         for name, value in item.means.items():
-            drawing.parts.append(f'<circle cx="{x(value):.1f}" cy="{y:.1f}" r="3.2" style="fill:var(--c1);opacity:.6"><title>{escape(name)}: {value:.3f}</title></circle>')
+            drawing.parts.append(
+                f'<circle cx="{x(value):.1f}" cy="{y:.1f}" r="3.2" style="fill:var(--c1);opacity:.6"><title>{escape(name)}: {value:.3f}</title></circle>'
+            )
     drawing.x_axis(x, 34 + step * len(items), count=4)
     return drawing.render(
         identity=f"{view.slug}-strip{index}", title=f"Template means on {items[0].label}",

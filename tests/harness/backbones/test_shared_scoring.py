@@ -9,18 +9,24 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from harness.backbones.backbone import Backbone
 from harness.backbones.load import load
 from harness.backbones.scoring import plain_scores, shared_prefix_scores, tokenised
 from harness.backbones.shared_attention import attend_with_normaliser, branch_mask
 from harness.templates import Rendered
-from torch import Tensor
 
 Get = Callable[[str], Backbone]
 PREFIX = "the film was good. answer: yes\n\nthe story was bad. answer: no\n\n"
 SHORT = ("yes", "no")
 LONG = ("yes", "not at all", "not the red apple", "very good")
-TEXTS = ("the day was long. answer:", "a red apple, a green tree and the small town by the river. answer:", "answer:", "the film was very very bad. answer:")
+TEXTS = (
+    "the day was long. answer:",
+    "a red apple, a green tree and the small town by the river. answer:",
+    "answer:",
+    "the film was very very bad. answer:",
+)
 
 
 def items(*answers: tuple[str, ...]) -> list[Rendered]:
@@ -87,7 +93,10 @@ def test_items_that_do_not_fit_are_cut_as_plain_scores_cut_them(backbone_of: Get
     torch.testing.assert_close(ours[:-1, :2], plain_scores(backbone, PREFIX, rendered[:-1], "joint"), rtol=0, atol=1e-4)
     everything = "the film was good and " * 60
     torch.testing.assert_close(
-        shared_prefix_scores(backbone, everything, items(SHORT)), plain_scores(backbone, everything, items(SHORT), "joint"), rtol=0, atol=1e-4
+        shared_prefix_scores(backbone, everything, items(SHORT)),
+        plain_scores(backbone, everything, items(SHORT), "joint"),
+        rtol=0,
+        atol=1e-4,
     )
 
 
@@ -111,10 +120,15 @@ def test_a_short_attention_window_is_respected(folder_of: Callable[[str], Path],
 def test_real_weights_agree(stories: Path) -> None:
     backbone = load({"folder": str(stories)})
     prefix = "Once upon a time there was a big dog. The dog was happy.\n\nOne day a girl saw a small cat. The cat was sad.\n\n"
-    rendered = [Rendered(f"Lily saw a {kind}. The {kind} was", " ", ".", ("happy", "very sad", "big")) for kind in ("bird", "little red frog", "man")]
+    rendered = [
+        Rendered(f"Lily saw a {kind}. The {kind} was", " ", ".", ("happy", "very sad", "big"))
+        for kind in ("bird", "little red frog", "man")
+    ]
     found = tokenised(backbone, prefix, rendered, "joint")
     assert len(found.shared) > 40, "its tokenizer writes a space before every text, yet the prefix is cut cleanly"
-    torch.testing.assert_close(shared_prefix_scores(backbone, prefix, rendered), plain_scores(backbone, prefix, rendered, "joint"), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        shared_prefix_scores(backbone, prefix, rendered), plain_scores(backbone, prefix, rendered, "joint"), rtol=0, atol=1e-4
+    )
 
 
 def test_branches_see_their_own_text_and_themselves() -> None:

@@ -111,7 +111,7 @@ def test_a_change_of_environment_starts_anew():
     two = find_trend(series(scores, environments=["old"] * 10 + ["new"] * 10))
     assert [change.index for change in one.changes] == [10] and one.changes[0].worse
     assert two.changes == () and [(level.start, level.opened_by) for level in two.levels] == [(0, "start"), (10, "environment")]
-    assert "9 runs" in two.limit_source
+    assert "9 runs" in two.limit_source and two.limit_start == 10
 
 
 def test_a_step_names_its_commits_and_the_limit_follows_the_new_level():
