@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from harness.methods.linear_probe import features_of
 
 from harness.backbones.scoring import shared_prefix_scores
 from harness.demonstrations import choose, demonstration_text, nearest
@@ -22,7 +23,7 @@ from harness.registry import method
 from harness.settings import choice, setting
 from harness.task import Example, Row, TaskData
 from harness.templates import Rendered
-from harness.text import generate_answers, in_batches, in_chat, label_predictions, plain_text, reduction_of, render_all, template_of
+from harness.text import generate_answers, in_batches, in_chat, label_predictions, reduction_of, render_all, template_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,8 +74,7 @@ class InContextPredictor(Predictor):
         return demonstration_text(self.task, self.template, rows, separator=self.method.separator)
 
     def _features(self, items: Sequence[Row | Example]) -> np.ndarray:
-        with torch.no_grad():
-            return in_batches([plain_text(item.inputs) for item in items], self.backbone.features)
+        return features_of(self.backbone, items)
 
     def predict(self, examples: Sequence[Example]) -> Predictions:
         if self.vectors is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from harness.methods.linear_probe import frozen_features
+from harness.methods.linear_probe import features_of
 
 from harness.method import Method, Predictor
 from harness.predictions import Predictions
@@ -34,7 +34,7 @@ class NearestNeighbours(Method):
 
     def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
         targets = np.asarray([int(row.target) for row in data.train])
-        return NeighbourPredictor(backbone, normalised(frozen_features(backbone, data.train)), targets, len(data.task.labels), self.k)
+        return NeighbourPredictor(backbone, normalised(features_of(backbone, data.train)), targets, len(data.task.labels), self.k)
 
     def restore(self, backbone: Backbone, data: TaskData, run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Predictor:
         return NeighbourPredictor(backbone, tensors["features"].numpy(), tensors["targets"].numpy(), len(data.task.labels), self.k)
@@ -51,7 +51,7 @@ class NeighbourPredictor(Predictor):
         self.backbone, self.features, self.targets, self.classes, self.k = backbone, features, targets, classes, k
 
     def predict(self, examples: Sequence[Example]) -> Predictions:
-        similarity = normalised(frozen_features(self.backbone, examples)) @ self.features.T
+        similarity = normalised(features_of(self.backbone, examples)) @ self.features.T
         nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : self.k]
         votes = np.full((len(examples), self.classes), 1e-6)
         for row, columns in enumerate(nearest):

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from scipy.special import log_softmax
 
+from harness.frozen import frozen_features
 from harness.method import Method, Predictor
 from harness.predictions import Predictions
 from harness.registry import method
 from harness.settings import log_uniform, setting
 from harness.task import Example, Row, Task, TaskData
-from harness.text import in_batches, plain_text
+from harness.text import plain_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from harness.training import Run
 
 
-def frozen_features(backbone: Backbone, items: Sequence[Row | Example], pooling: str | None = None) -> np.ndarray:
-    """float64 [N, width] pooled features of the frozen backbone."""
-    return in_batches([plain_text(item.inputs) for item in items], lambda texts: backbone.features(texts, pooling=pooling))  # type: ignore[arg-type]
+def features_of(backbone: Backbone, items: Sequence[Row | Example]) -> np.ndarray:
+    """float64 [N, width] pooled features of the raw text of rows or examples."""
+    return frozen_features(backbone, [plain_text(item.inputs) for item in items])
 
 
 @method("linear-probe", needs=("features",), tags=("text", "baseline", "frozen"))
@@ -44,7 +45,7 @@ class LinearProbe(Method):
     def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
         from sklearn.linear_model import LogisticRegression
 
-        features = frozen_features(backbone, data.train)
+        features = features_of(backbone, data.train)
         mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-8
         fitted = LogisticRegression(C=self.c, max_iter=2000).fit((features - mean) / scale, [int(row.target) for row in data.train])
         weight, bias = np.zeros((len(data.task.labels), features.shape[1])), np.full(len(data.task.labels), -30.0)
@@ -67,7 +68,7 @@ class LinearPredictor(Predictor):
         self.backbone, self.weight, self.bias = backbone, weight, bias
 
     def predict(self, examples: Sequence[Example]) -> Predictions:
-        scores = frozen_features(self.backbone, examples) @ self.weight.T + self.bias
+        scores = features_of(self.backbone, examples) @ self.weight.T + self.bias
         return Predictions(tuple(example.id for example in examples), scores=log_softmax(scores, axis=1))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

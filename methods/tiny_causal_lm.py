@@ -19,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 
-SHORT_STEPS, EPISODE_STEPS = 600, 2000
+SHORT_STEPS, EPISODE_STEPS = 600, 1250
 """Steps after which episodes of every kind begin, and prompted tasks."""
 
 

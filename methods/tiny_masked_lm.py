@@ -32,15 +32,27 @@ def build(size: str = "tiny") -> BertForMaskedLM:
     return model
 
 
-def loss_of(model: BertForMaskedLM, source: pretraining.Source, seed: int, step: int) -> torch.Tensor:
+SPARSE_STEPS = 500
+"""Steps with few gaps and no copied words; with these alone little was learned, so more of both follow."""
+
+
+def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.MaskedBatch:
+    sparse = step < SPARSE_STEPS
+    source = pretraining.everything(
+        drawn, prompted_share=0.65, labelled_share=0.02, copied_share=0.0 if sparse else 0.12, most=2, words=50, renamed=0.0
+    )
+    return pretraining.masked_batch(source, seed, step, rows=24, length=96, density=0.05 if sparse else 0.15)
+
+
+def loss_of(model: BertForMaskedLM, drawn: prompted.Prompted, seed: int, step: int) -> torch.Tensor:
     """Filling gaps, and telling a sentence's words in another language from its mean state."""
-    batch = pretraining.masked_batch(source, seed, step, rows=24, length=96)
+    batch = batch_at(drawn, seed, step)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = model.bert(
             input_ids=torch.from_numpy(batch.ids), attention_mask=torch.from_numpy(batch.mask), position_ids=torch.from_numpy(batch.places)
         ).last_hidden_state
         logits = model.cls(hidden.flatten(0, 1)[torch.from_numpy(batch.positions)])
-    return weighted_loss(logits, batch.targets, batch.weights) + 0.1 * sentence_loss(model, seed, step)
+    return weighted_loss(logits, batch.targets, batch.weights) + (0.1 if step < SPARSE_STEPS else 0.3) * sentence_loss(model, seed, step)
 
 
 def sentence_loss(model: BertForMaskedLM, seed: int, step: int) -> torch.Tensor:
@@ -82,9 +94,8 @@ def pretrain(
     """Train into `out`; goes on from `out/state.pt` where there is one. Checkpoints are saved as `out/step-N`."""
     torch.manual_seed(seed)
     model, drawn = build(size), prompted.Prompted()
-    source = pretraining.everything(drawn, prompted_share=0.65, labelled_share=0.02, most=2, words=50, renamed=0.0)
     train(
-        model, partial(loss_of, model, source, seed), Schedule(steps), out, probe_every=500,
+        model, partial(loss_of, model, drawn, seed), Schedule(steps), out, probe_every=500,
         probe=partial(probe, model, drawn), checkpoints=checkpoints, save=partial(save, model, "masked"), log=log, stop_at=stop_at,
     )  # fmt: skip
 

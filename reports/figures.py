@@ -22,12 +22,13 @@ def write_figures(analysis: Analysis, folder: Path) -> list[Path]:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from cycler import cycler
 
     from .html.view import slug
 
-    settings = {
+    settings: Any = {
         "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "harness", "svg.fonttype": "none",
-        "pdf.fonttype": 42, "axes.prop_cycle": plt.cycler(color=OKABE_ITO), "text.parse_math": False,
+        "pdf.fonttype": 42, "axes.prop_cycle": cycler(color=OKABE_ITO), "text.parse_math": False,
     }  # fmt: skip
     drawings: dict[str, Callable[[Analysis, Family, Any], Any | None]] = {
         "leaderboard": _intervals, "forest": _forest, "critical-difference": _critical, "profiles": _profiles, "variance": _variance, "cost": _cost,

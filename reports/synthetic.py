@@ -141,17 +141,18 @@ def _curves(plan: Plan, trials: pd.DataFrame) -> pd.DataFrame:
     steps = np.array([0, 5, 10, 20, 40, 80])
     rng = spawn_rng(plan.root, "curves")
     parts = []
-    for row in trials[trials["task"].isin(["task-00", "task-01", "task-02"]) & (trials["status"] == "ok")].itertuples():
+    chosen = trials[trials["task"].isin(["task-00", "task-01", "task-02"]) & (trials["status"] == "ok")]
+    for trial, floor, dev, seconds in zip(chosen["trial_id"], chosen["floor"], chosen["dev_score"], chosen["seconds_train"]):
         approach = 1 - np.exp(-steps / 20)
-        score = row.floor + (row.dev_score - row.floor) * approach + rng.normal(0, 0.005, len(steps))
+        score = floor + (dev - floor) * approach + rng.normal(0, 0.005, len(steps))
         parts.append(
             pd.DataFrame(
                 {
-                    "trial_id": row.trial_id,
+                    "trial_id": trial,
                     "step": steps,
                     "loss": 1.2 - approach,
                     "dev_score": score,
-                    "seconds": row.seconds_train * steps / 80,
+                    "seconds": seconds * steps / 80,
                 }
             )
         )

@@ -34,16 +34,18 @@ def backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
     made: dict[str, Path] = {}
 
     def make(family: str) -> Path:
+        import transformers
         from harness.tasks.world import tokenizer as world_tokenizer
-        from transformers import PreTrainedTokenizerFast
 
         if family not in made:
             kind = {"masked_lm": "masked", "causal_lm": "causal", "encoder_decoder": "encoder-decoder"}[family]
             special = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
-            tokenizer = PreTrainedTokenizerFast(tokenizer_object=world_tokenizer.build(kind), **special)
+            tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=world_tokenizer.build(kind), **special)
             folder = tmp_path_factory.mktemp("hub") / f"random-{family}"
+            transformers.utils.logging.disable_progress_bar()  # it would stand on the stderr that a test reads
             _model(family).save_pretrained(folder)
             tokenizer.save_pretrained(folder)
+            transformers.utils.logging.enable_progress_bar()
             made[family] = folder
         return made[family]
 

@@ -212,7 +212,7 @@ def test_equal_tries_give_every_method_the_same_number_of_trials(suite_file: Wri
 def test_failures_are_counted_and_never_dropped(suite_file: Write, run: Run, tmp_path: Path) -> None:
     """Means over the seeds that did not crash, without saying how many those were."""
     names = ["raises", "diverges", "nan-scores", "slow", "no-room", "exits", "odd-notes", "wrong-order", "majority"]
-    session = run(suite_file(methods=names, seeds=2), timeout=0.3)
+    session = run(suite_file(methods=names, seeds=2, budget={}), timeout=0.3)
     trials = load_results(tmp_path / "store").trials
     statuses = trials.groupby("arm")["status"].agg(list).to_dict()
     assert statuses == {
@@ -236,7 +236,7 @@ def test_a_worker_that_dies_or_hangs_costs_its_own_trial(suite_file: Write, run:
     """A crashed sweep whose missing runs are taken for runs never planned."""
     monkeypatch.setattr("harness.executors.local.GRACE", 0.5)
     methods = [{"name": "dies", "label": "dies", "config": {"code": 3}}, {"name": "dies", "label": "killed", "config": {"code": -9}}]
-    session = run(suite_file(methods=[*methods, "deaf", "majority"], seeds=1), workers=1, timeout=2.0)
+    session = run(suite_file(methods=[*methods, "deaf", "majority"], seeds=1), workers=1, timeout=5.0)
     trials = load_results(tmp_path / "store").trials.set_index("arm")
     assert trials["status"].to_dict() == {"dies": "failed", "killed": "out_of_memory", "deaf": "timed_out", "majority": "ok"}
     assert trials["reason"]["dies"] == "the worker ended with exit code 3" and len(session.outcomes) == 4

@@ -7,7 +7,6 @@ its text within one row, and only the places that are read are projected onto th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -97,10 +96,16 @@ def tokenised(backbone: Backbone, prefix: str, rendered: Sequence[Rendered], red
     if reduction == "first":
         answers = [[ids[:1] for ids in options] for options in answers]
     own = [list(backbone.encoding.pieces(item.before)) for item in moved]
-    common = os.path.commonprefix(own)
-    common = common[: min(map(len, own)) - 1]  # the last token of an item is read, so it stays its own
-    front = backbone.encoding.wrapped(head + common, 1 << 30, keep="end").ids
-    return Items(front, [ids[len(common) :] for ids in own], answers)
+    common = _common(own)
+    front = backbone.encoding.wrapped(head + own[0][:common], 1 << 30, keep="end").ids
+    return Items(front, [ids[common:] for ids in own], answers)
+
+
+def _common(rows: Sequence[Sequence[int]]) -> int:
+    """How many ids all rows begin with; the last one of a row is read, so it is never counted."""
+    first, last = min(rows), max(rows)
+    same = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), min(len(first), len(last)))
+    return max(0, min(same, min(map(len, rows)) - 1))
 
 
 def _cut(backbone: Backbone, prefix: str, samples: Sequence[Rendered]) -> tuple[list[int], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -19,9 +20,12 @@ GRACE = 20.0  # seconds past its limit after which a trial that does not look at
 
 def _work(connection: Connection, settings: Settings) -> None:
     """A worker's life: receive a job's text, run it, say how it ended; None ends it."""
+    for module in ("harness.execute", "harness.backbones.load"):  # seconds of imports that no trial's time limit should pay
+        importlib.import_module(module)
     last = 0.0
     while (text := _received(connection)) is not None:
         job = Job.from_text(text)
+        _send(connection, ("began", job.run_key))
 
         def notify(step: int, of: int | None, loss: float, key: str = job.run_key) -> None:
             nonlocal last
@@ -56,7 +60,7 @@ class _Worker:
     process: Any
     connection: Connection
     job: Job | None = None
-    since: float = 0.0
+    since: float | None = None  # when it began its job: starting up and importing is not the trial's time
 
 
 class LocalExecutor:
@@ -101,7 +105,7 @@ class LocalExecutor:
                 self._drop(worker)
                 worker = self._start()
                 worker.connection.send(job.text())
-            worker.job, worker.since = job, time.monotonic()
+            worker.job, worker.since = job, None
             started(job)
 
     def _start(self) -> _Worker:
@@ -134,17 +138,23 @@ class LocalExecutor:
                 except (EOFError, ConnectionResetError):
                     yield self._died(worker)
                     continue
-                if kind == "step":
+                if kind == "began":
+                    worker.since = time.monotonic()
+                elif kind == "step":
                     stepped(*message)
                 elif kind == "refused":
                     raise InputError(message)
                 else:
                     worker.job = None
                     yield message
-            elif self.settings.timeout and time.monotonic() - worker.since > self.settings.timeout + GRACE:
+            elif self._overdue(worker):
                 job = worker.job
                 self._drop(worker)
                 yield store_failure(job, self.settings, "timed_out", f"over the limit of {self.settings.timeout:g} s")
+
+    def _overdue(self, worker: _Worker) -> bool:
+        limit = self.settings.timeout
+        return limit is not None and worker.since is not None and time.monotonic() - worker.since > limit + GRACE
 
     def _died(self, worker: _Worker) -> Done:
         job = worker.job

@@ -83,7 +83,7 @@ def compare(
         by_pair.setdefault((test.a, test.b), []).append(test)
     here = {pair: _here(found, scale, len(grid.columns), options.level) for pair, found in by_pair.items()}
     names = sorted(here)
-    holm = adjust([here[pair].pvalue if here[pair].pvalue is not None else math.nan for pair in names], "holm").adjusted if names else []
+    holm = adjust([_or_nan(here[pair].pvalue) for pair in names], "holm").adjusted
     adjusted = {pair: None if math.isnan(p) else float(p) for pair, p in zip(names, holm)}
     uneven = _uneven(arms)
     of = {means.arms[j]: i for i, j in enumerate(kept)}
@@ -117,10 +117,15 @@ def _here(found: Sequence[ColumnPair], scale: Scale, n_columns: int, level: floa
 def _scaled(test: TestResult, factor: float) -> TestResult:
     if factor == 1.0:
         return test
-    times = {
-        name: None if getattr(test, name) is None else getattr(test, name) * factor for name in ("estimate", "se", "ci_low", "ci_high")
-    }
-    return replace(test, **times)
+
+    def times(value: float | None) -> float | None:
+        return None if value is None else value * factor
+
+    return replace(test, estimate=times(test.estimate), se=times(test.se), ci_low=times(test.ci_low), ci_high=times(test.ci_high))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _over_tasks(means: Means, a: str, b: str, procedure: str, raw: float, level: float, ranked: bool) -> TestResult:
@@ -192,7 +197,7 @@ def _versus(
     for baseline in baselines:
         mine = [pair for pair in pairs if baseline in (pair.a, pair.b)]
         others = [pair.b if pair.a == baseline else pair.a for pair in mine]
-        here = adjust([math.nan if pair.here.pvalue is None else pair.here.pvalue for pair in mine], "holm").adjusted if mine else []
+        here = adjust([_or_nan(pair.here.pvalue) for pair in mine], "holm").adjusted
         over: dict[str, float] = {}
         if baseline in kept and len(kept) > 1:
             rng = spawn_rng(options.root, "versus", grid.family, baseline)

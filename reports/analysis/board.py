@@ -17,8 +17,9 @@ from ..statistics.rank_intervals import best_group, place_labels, simultaneous_r
 from ..statistics.ranks import RankDistribution, bootstrap_ranks, rank_distribution
 from ..statistics.result import Floats, TestResult, spawn_rng
 from .across import Across, Means, told_apart
+from .findings import CriticalDifference, Profile, RankHeat
 from .grid import FAILED, Grid
-from .model import Cell, CriticalDifference, Options, Profile, RankHeat, Standing
+from .model import Cell, Options, Standing
 from .scale import Scale, normalised, weighted
 
 THRESHOLDS = tuple(round(x, 3) for x in np.linspace(0, 1, 41))

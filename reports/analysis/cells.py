@@ -123,8 +123,9 @@ def _secondary(grid: Grid) -> tuple[dict[tuple[str, str], dict[str, Any]], dict[
         cell: {name: (float(np.mean(v)), float(np.std(v, ddof=1)) if len(v) > 1 else None, len(v)) for name, v in sorted(found.items())}
         for cell, found in gathered.items()
     }
-    dev = pd.to_numeric(ok["dev_score"], errors="coerce").groupby([ok["arm"], ok["column"]]).mean().dropna()
-    return metrics, {(str(arm), str(column)): float(value) for (arm, column), value in dev.items()}
+    scored = ok.assign(dev=pd.to_numeric(ok["dev_score"], errors="coerce")).dropna(subset=["dev"])
+    dev = scored.groupby(["arm", "column"], as_index=False)["dev"].mean()
+    return metrics, {(str(arm), str(column)): float(value) for arm, column, value in zip(dev["arm"], dev["column"], dev["dev"])}
 
 
 def describe_arms(grid: Grid) -> tuple[Arm, ...]:

@@ -14,8 +14,9 @@ from ..statistics.next_sample import next_best_sample
 from ..statistics.power import detectable_difference, paired_t_detectable, seeds_needed
 from ..statistics.result import Floats, GeneraliseOver, TestResult
 from ..statistics.templates import template_sensitivity
+from .findings import NextSample, Power, Shares, TemplateInteraction, Templates
 from .grid import Grid, Table, paired_seeds
-from .model import Column, NextSample, Options, Power, Shares, Standing, TemplateInteraction, Templates
+from .model import Column, Options, Standing
 
 PLANNED_SEEDS = (3, 5, 10, 20, 50)
 

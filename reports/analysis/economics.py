@@ -12,8 +12,9 @@ from harness.results import Results
 
 from ..statistics.budget import expected_best
 from ..statistics.result import spawn_rng
+from .findings import BudgetCurve, CostPoint, Curve
 from .grid import Grid
-from .model import Arm, BudgetCurve, CostPoint, Curve, Options, Standing
+from .model import Arm, Options, Standing
 
 COSTS = {
     "trainable_parameters": "trainable parameters",

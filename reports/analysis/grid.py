@@ -100,7 +100,7 @@ def build_grids(results: Results, families: Sequence[str] = ()) -> list[Grid]:
     return [_grid(name, trials[trials["family"] == name].copy(), read) for name in chosen]
 
 
-def _grid(family: str, trials: pd.DataFrame, read: Mapping[str, Examples]) -> Grid:
+def _grid(family: str, trials: pd.DataFrame, read: Mapping[str, Examples | None]) -> Grid:
     trials["column"] = _column_keys(trials)
     keys = ["arm", "column", "template", "seed"]
     trials["template"] = trials["template"].astype(object).where(trials["template"].notna(), "")
@@ -122,9 +122,10 @@ def _grid(family: str, trials: pd.DataFrame, read: Mapping[str, Examples]) -> Gr
     of = {name: trials[name].to_numpy() for name in ("trial_id", "score", "score_n", "score_spread_covers", "data_digest", "template")}
     of |= {"score_sd": pd.to_numeric(trials["score_sd"], errors="coerce").to_numpy(dtype=np.float64)}
     of |= {"status": trials["status"].astype(str).to_numpy(dtype=object), "seed": trials["seed"].fillna(0).to_numpy(dtype=np.int64)}
-    for (arm, key), index in trials.groupby(["arm", "column"], sort=True).indices.items():
+    groups: Mapping[Any, Any] = trials.groupby(["arm", "column"], sort=True).indices
+    for (arm, key), index in groups.items():
         if key in by_key:
-            tables[str(arm), str(key)] = _table(index, of, by_key[str(key)], read.get(by_key[str(key)].task))
+            tables[str(arm), str(key)] = _table(np.asarray(index, dtype=np.intp), of, by_key[str(key)], read.get(by_key[str(key)].task))
     used = {column.key: read.get(column.task) for column in columns}
     return Grid(
         family=family,
@@ -146,7 +147,9 @@ def _column_keys(trials: pd.DataFrame) -> pd.Series:
     # a factor that follows from the task is no setting of its own
     varying = [name for name in varying if texts[name].groupby(trials["task"]).nunique().max() > 1]
     parts += [texts[name] for name in varying]
-    key = parts[0].str.cat(parts[1:], sep=" · ") if varying else parts[0]
+    key = parts[0]
+    for part in parts[1:]:
+        key = key + " · " + part
     # blocks that no known factor tells apart (dtype, precision): their own text does
     template = trials["template"].map(_text)
     blocks_per_key = block.groupby([key, template]).nunique()
@@ -161,7 +164,7 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _column(key: str, rows: pd.DataFrame, read: Mapping[str, Examples]) -> Column:
+def _column(key: str, rows: pd.DataFrame, read: Mapping[str, Examples | None]) -> Column:
     first = rows.iloc[0]
     for name in ("metric", "higher_is_better", "floor", "task_version"):
         values = rows[name].dropna().unique()

@@ -11,6 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..statistics.result import TestResult
+from .findings import (
+    BudgetCurve,
+    ClaimRow,
+    CostPoint,
+    CriticalDifference,
+    Curve,
+    Failure,
+    NextSample,
+    Power,
+    Profile,
+    RankHeat,
+    Shares,
+    TemplateInteraction,
+    Templates,
+)
 
 LEVEL = 0.95
 ALPHA = 0.05
@@ -218,160 +233,6 @@ class Testing:
     sentence: str
     omnibus: TestResult | None
     ranking_over: str  # what place and group generalise over
-
-
-@dataclass(frozen=True, kw_only=True)
-class CriticalDifference:
-    """Mean ranks on a line, Nemenyi's ruler for tradition, and bars over arms that no test told apart."""
-
-    arms: tuple[str, ...]
-    mean_ranks: tuple[float, ...]
-    nemenyi: float | None
-    cliques: tuple[tuple[str, ...], ...]
-    letters: Mapping[str, str]
-    procedure: str
-    n_tasks: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankHeat:
-    arms: tuple[str, ...]
-    probabilities: tuple[tuple[float, ...], ...]
-    method: str
-    generalise_over: str
-    reason: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Profile:
-    arm: str
-    thresholds: tuple[float, ...]
-    share: tuple[float | None, ...]
-    low: tuple[float | None, ...]
-    high: tuple[float | None, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shares:
-    """Where the variance of one column's scores comes from, averaged over arms; and what to run next to compare two of them."""
-
-    column: str
-    label: str
-    shares: Mapping[str, float]
-    n_seeds: int
-    n_examples: int
-    n_arms: int
-    note: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class NextSample:
-    column: str
-    label: str
-    a: str
-    b: str
-    axis: str
-    n_now: int
-    half_width_now: float
-    half_width_next: float
-    seconds_each: float | None
-    n_needed: int | None
-    seconds_needed: float | None
-    reason: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Templates:
-    """Template sensitivity of one arm on one column; `noise` is the spread that seeds alone would give to this many templates."""
-
-    column: str
-    label: str
-    arm: str
-    means: Mapping[str, float]
-    spread: float | None
-    sd: float | None
-    worst: str | None
-    best: str | None
-    noise: float | None
-    note: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TemplateInteraction:
-    column: str
-    label: str
-    n_templates: int
-    fixed: TestResult
-    random: TestResult
-    interaction: TestResult
-    agreement: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    column: str
-    label: str
-    arm: str
-    steps: tuple[float, ...]
-    dev_score: tuple[float | None, ...]
-    n_seeds: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class CostPoint:
-    arm: str
-    score: float
-    low: float | None
-    high: float | None
-    costs: Mapping[str, float]
-    frontier: tuple[str, ...]  # costs on whose frontier the arm lies
-
-
-@dataclass(frozen=True, kw_only=True)
-class BudgetCurve:
-    """Expected best dev score of B configurations tried."""
-
-    arm: str
-    budgets: tuple[int, ...]
-    expected: tuple[float, ...]
-    low: tuple[float | None, ...]
-    high: tuple[float | None, ...]
-    seconds: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Power:
-    """What this column could have shown: the smallest difference found in 80 % of repetitions, and seeds for the relevant one."""
-
-    column: str
-    label: str
-    n_seeds: int
-    n_examples: int
-    detectable: float | None
-    with_seeds: Mapping[str, float | None]
-    floor: float | None
-    seeds_for_relevant: int | None
-    note: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    arm: str
-    column: str
-    label: str
-    status: str
-    reason: str
-    n: int
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimRow:
-    method: str
-    text: str
-    paper: str
-    measured: str
-    verdict: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,8 @@ def _column_tests(grid: Grid, column: Column, arms: Sequence[str], level: float)
     sign = 1.0 if column.higher_is_better else -1.0
     for group in alike.values():
         if len(group) > 2:
-            stack = np.stack([sign * grid.tables[arm, column.key].values for arm in group])  # type: ignore[operator]
+            tables = [grid.tables[arm, column.key].values for arm in group]
+            stack = sign * np.stack([values for values in tables if values is not None])
             tests.update(_crossed_group(group, stack, clusters, level))
     for a, b in itertools.combinations(arms, 2):
         if (a, b) not in tests:

@@ -117,7 +117,7 @@ def _texts(results: Results, grid: Grid, table: Table, position: int) -> Mapping
     if not len(rows):
         return {}
     records = results.records(str(rows["trial_id"].iloc[0]))
-    return {str(record["example"]): record for record in records.to_dict("records")}
+    return {str(record["example"]): {str(name): value for name, value in record.items()} for record in records.to_dict("records")}
 
 
 def _answer(record: Mapping[str, Any]) -> str:

@@ -106,8 +106,10 @@ def _joined(table: pd.DataFrame, columns: str, path: Path) -> pd.Series:
         _known(name, table, path)
     if len(names) == 1:
         return table[names[0]]
-    parts = [table[name].astype(str) for name in names]
-    return parts[0].str.cat(parts[1:], sep=" ")
+    found = table[names[0]].astype(str)
+    for name in names[1:]:
+        found = found + " " + table[name].astype(str)
+    return found
 
 
 def _literal(value: str) -> Any:

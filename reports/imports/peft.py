@@ -45,7 +45,7 @@ def _from_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(record, dict) or "train_info" not in record or "run_info" not in record:
         return None
     run, train = record["run_info"], record["train_info"]
-    last = next((m for m in reversed(train.get("metrics", [])) if "test accuracy" in m), {})
+    last: dict[str, Any] = next((m for m in reversed(train.get("metrics", [])) if "test accuracy" in m), {})
     dev = [m["valid accuracy"] for m in train.get("metrics", []) if "valid accuracy" in m]
     config = run.get("peft_config") or {}
     return _row(

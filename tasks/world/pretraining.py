@@ -98,9 +98,9 @@ def episodes_and_text(labelled_share: float, *, partitions: episodes.Partitions 
 
 
 def everything(
-    prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, most: int = 10, words: int = 170, renamed: float = 0.3
+    prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, copied_share: float = 0.0, most: int = 10, words: int = 170, renamed: float = 0.3
 ) -> Source:
-    """Prompted tasks, random-label episodes, and plain text for the rest; shares are of documents."""
+    """Prompted tasks, random-label episodes, words said twice, and plain text for the rest; shares are of documents."""
 
     def draw(sampler: Sampler) -> tuple[Document, bool]:
         point = sampler.rng.random()
@@ -108,6 +108,8 @@ def everything(
             return prompted.document(sampler, most=most, words=words, renamed=renamed), True
         if point < prompted_share + labelled_share:
             return episodes.episode(sampler), True
+        if point < prompted_share + labelled_share + copied_share:
+            return episodes.copies(sampler), True
         return plain(sampler), False
 
     return draw
@@ -125,7 +127,7 @@ class MaskedBatch:
     weights: NDArray[np.float32]
 
 
-def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int, longest: int = 512) -> MaskedBatch:
+def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int, longest: int = 512, density: float = 0.05) -> MaskedBatch:
     """Rows `<s> text </s> text </s> ..` with gaps: most answers of prompted text, and a fifth of plain text's tokens.
 
     A tenth of the rows have their positions shifted, so that all of `longest` positions are trained on short rows.
@@ -141,7 +143,7 @@ def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int
             number = min(len(tokens.ids), length - 1 - filled)
             ids[row, filled : filled + number] = tokens.ids[:number]
             ids[row, filled + number] = EOS
-            weights[row, filled : filled + number] = gaps(tokens, sampler, labelled=labelled)[:number]
+            weights[row, filled : filled + number] = gaps(tokens, sampler, density if labelled else 0.2, labelled=labelled)[:number]
             filled += number + 1
     positions = np.flatnonzero(weights)
     flat = ids.reshape(-1).copy()
@@ -155,13 +157,13 @@ def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int
     return MaskedBatch(flat.reshape(rows, length), (ids != PAD).astype(np.int64), places, positions, ids.reshape(-1)[positions], weights.reshape(-1)[positions])
 
 
-def gaps(tokens: Tokens, sampler: Sampler, *, labelled: bool) -> NDArray[np.float32]:
-    """Which tokens of a document are to be filled in, by their weight: answers mostly, other tokens sometimes."""
+def gaps(tokens: Tokens, sampler: Sampler, density: float, *, labelled: bool) -> NDArray[np.float32]:
+    """Which tokens of a document are to be filled in, by their weight: answers mostly, the `density` share of other tokens."""
     weights, chance = np.array(tokens.weights, np.float32), sampler.rng.random(len(tokens.ids))
     if not labelled:
-        return np.where(chance < 0.2, np.float32(TEXT_WEIGHT), np.float32(0))
+        return np.where(chance < density, np.float32(TEXT_WEIGHT), np.float32(0))
     answers = weights == ANSWER_WEIGHT
-    return np.where(answers, np.where(chance < 0.7, weights, 0), np.where(chance < 0.05, ITEM_WEIGHT, 0)).astype(np.float32)
+    return np.where(answers, np.where(chance < 0.7, weights, 0), np.where(chance < density, ITEM_WEIGHT, 0)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ...analysis import digits
-from ...analysis.model import CriticalDifference
+from ...analysis.findings import CriticalDifference
 from ...svg import Drawing, Scale, padded
 from ..view import View, raw, render
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...analysis import digits
 from ...analysis.economics import COSTS
-from ...analysis.model import CostPoint, Curve
+from ...analysis.findings import CostPoint, Curve
 from ...svg import DASHES, Drawing, Scale, colour, padded
 from ..view import View, raw, render
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from html import escape
 from typing import Any
 
-from ...analysis.model import NextSample, Templates
+from ...analysis.findings import NextSample, Templates
 from ...svg import Drawing, Scale, colour, padded
 from ..view import View, raw, render
 

@@ -40,6 +40,7 @@ def test_a_fork_shares_memory_but_not_modules(any_backbone: Backbone) -> None:
     assert all(ours is theirs for (_, ours), (_, theirs) in pairs)
     assert not set(map(id, fork.model.modules())) & set(map(id, any_backbone.model.modules()))
     assert torch.equal(fork.features(["the film"]), any_backbone.features(["the film"]))
+    assert torch.equal(fork.hidden_states(["the film"])[0], any_backbone.hidden_states(["the film"])[0])
 
 
 def test_replacing_a_module_in_a_fork_leaves_the_original(any_backbone: Backbone) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import api
 from harness.errors import InputError
 from harness.executors import by_name, ray, remote, slurm
