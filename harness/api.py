@@ -29,10 +29,19 @@ def load_suite(name: str | Path, **settings: Any) -> Suite:
     return _load_suite(name, {key.replace("__", "."): value for key, value in settings.items()})
 
 
-def plan(suite: Suite | str | Path, *, device: str = "auto", threads: int = 1, only: str | None = None, fetch: bool = False) -> Plan:
+def plan(
+    suite: Suite | str | Path,
+    *,
+    device: str = "auto",
+    threads: int = 1,
+    only: str | None = None,
+    fetch: bool = False,
+    deterministic: bool = True,
+) -> Plan:
     """What a suite would run. Hub backbones are planned without being downloaded, unless `fetch`."""
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
-    return _plan(loaded, device=resolved_device(device), threads=threads, only=only, fetch=fetch)
+    chosen = resolved_device(device)
+    return _plan(loaded, device=chosen, threads=threads, only=only, fetch=fetch, deterministic=deterministic)
 
 
 def run_session(
@@ -49,14 +58,15 @@ def run_session(
     trust: Sequence[str] = (),
     display: Display | None = None,
     executor: str = "local",
+    deterministic: bool = True,
 ) -> Session:
     """Plan and run a suite into a store; the session says how every trial ended."""
     check_executor(executor)
-    planned = plan(suite, device=device, threads=threads, only=only, fetch=True)
+    planned = plan(suite, device=device, threads=threads, only=only, fetch=True, deterministic=deterministic)
     Store.check_place(store)
     preflight(planned, trust=trust)
     opened = Store(store)
-    settings = Settings(str(Path(store).resolve()), resolved_device(device), threads, timeout, keep, tuple(trust))
+    settings = Settings(str(Path(store).resolve()), resolved_device(device), threads, timeout, keep, tuple(trust), deterministic)
     return Session(planned, opened, settings, fail_fast=fail_fast, display=display or Silent(), executor=executor).run(workers)
 
 
@@ -86,7 +96,9 @@ def resolved_device(device: str) -> str:
     if not torch.cuda.is_available():
         raise InputError("no CUDA device is available", key="--device", expected="use --device cpu, or install a CUDA build of torch")
     if number and int(number) >= torch.cuda.device_count():
-        raise InputError(f"there is no {device}", key="--device", expected=f"CUDA devices are numbered 0 to {torch.cuda.device_count() - 1}")
+        raise InputError(
+            f"there is no {device}", key="--device", expected=f"CUDA devices are numbered 0 to {torch.cuda.device_count() - 1}"
+        )
     return device
 
 

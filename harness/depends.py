@@ -35,7 +35,7 @@ def versions() -> dict[str, str | None]:
 class Depends:
     """Facts that many trials share, gathered once; `run_key(trial)` and, by run_key, what went into it."""
 
-    def __init__(self, *, device: str, threads: int, fetch: bool = True) -> None:
+    def __init__(self, *, device: str, threads: int, fetch: bool = True, deterministic: bool = True) -> None:
         self.fetch = fetch  # whether hub files that are not here yet may be downloaded
         self.common = {
             "device": device.split(":")[0],
@@ -45,6 +45,8 @@ class Depends:
             "versions": versions(),
             "stack": 1,
         }
+        if not deterministic and self.common["device"] == "cuda":
+            self.common["deterministic"] = False
         self.by_key: dict[str, dict[str, Any]] = {}
         self._backbones: dict[str, BackboneInfo] = {}
         self._rows: dict[str, str] = {}

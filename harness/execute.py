@@ -90,12 +90,21 @@ def run_of(trial: Trial, streams: Streams, device: torch.device, notify: Notify 
 
 
 def run_trial(
-    trial: Trial, *, device: str = "cpu", timeout: float | None = None, notify: Notify | None = None, trust: tuple[str, ...] = ()
+    trial: Trial,
+    *,
+    device: str = "cpu",
+    timeout: float | None = None,
+    notify: Notify | None = None,
+    trust: tuple[str, ...] = (),
+    deterministic: bool = True,
 ) -> Outcome:
-    """Run `trial`. Whatever the method does wrong becomes a status with a reason; bad input is raised as InputError."""
+    """Run `trial`. Whatever the method does wrong becomes a status with a reason; bad input is raised as InputError.
+
+    deterministic : on a GPU, only kernels that repeat bit for bit (a CPU's always do at one thread count).
+    """
     deadline = time.monotonic() + timeout if timeout else None
     log = io.StringIO()
-    with _logged(log), _seeded(trial):
+    with _logged(log), _seeded(trial), _repeatable(torch.device(device), deterministic):
         try:
             outcome = _run(trial, torch.device(device), deadline, notify, trust)
         except (InputError, UnsupportedError, KeyboardInterrupt):
@@ -205,6 +214,21 @@ def _seeded(trial: Trial) -> Iterator[None]:
         finally:
             random.setstate(before[0])
             np.random.set_state(before[1])
+
+
+@contextlib.contextmanager
+def _repeatable(device: torch.device, wanted: bool) -> Iterator[None]:
+    """Deterministic CUDA kernels while within; an operation that has none is an error that names it."""
+    if device.type != "cuda" or not wanted:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @contextlib.contextmanager

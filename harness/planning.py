@@ -83,12 +83,14 @@ class Plan:
         }
 
 
-def plan(suite: Suite, *, device: str = "cpu", threads: int = 1, only: str | None = None, fetch: bool = True) -> Plan:
+def plan(
+    suite: Suite, *, device: str = "cpu", threads: int = 1, only: str | None = None, fetch: bool = True, deterministic: bool = True
+) -> Plan:
     """Expand a suite. Raises InputError for anything wrong in it, before a single trial has run.
 
     fetch : whether a hub backbone that is not here yet may be downloaded; without it, its trials have no run_key of their own.
     """
-    depends = Depends(device=device, threads=threads, fetch=fetch)
+    depends = Depends(device=device, threads=threads, fetch=fetch, deterministic=deterministic)
     Budget.parse({str(unit): amount for unit, amount in suite.budget.items()})
     _check_tuning(suite)
     variants = [(spec, label, config) for spec in suite.methods for label, config in spec.variants()]
@@ -104,7 +106,9 @@ def plan(suite: Suite, *, device: str = "cpu", threads: int = 1, only: str | Non
     _check_baseline(suite, cells)
     chosen = [cell for cell in cells if only is None or _matches(cell, only)]
     if not chosen:
-        raise InputError(f"nothing in this suite matches {only!r}", key="--only", expected="a GLOB on method, task, method/task or trial id")
+        raise InputError(
+            f"nothing in this suite matches {only!r}", key="--only", expected="a GLOB on method, task, method/task or trial id"
+        )
     return Plan(suite, chosen, depends.by_key, [cell for cell in cells if only is not None and not _matches(cell, only)])
 
 

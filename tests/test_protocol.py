@@ -212,7 +212,8 @@ def test_equal_tries_give_every_method_the_same_number_of_trials(suite_file: Wri
 def test_failures_are_counted_and_never_dropped(suite_file: Write, run: Run, tmp_path: Path) -> None:
     """Means over the seeds that did not crash, without saying how many those were."""
     names = ["raises", "diverges", "nan-scores", "slow", "no-room", "exits", "odd-notes", "wrong-order", "majority"]
-    session = run(suite_file(methods=names, seeds=2, budget={}), timeout=0.3)
+    run(suite_file("warm", methods=["majority"], seeds=1), "warm")  # imports are not the first trial's time
+    session = run(suite_file(methods=names, seeds=2, budget={}), timeout=1.0)
     trials = load_results(tmp_path / "store").trials
     statuses = trials.groupby("arm")["status"].agg(list).to_dict()
     assert statuses == {
@@ -228,7 +229,7 @@ def test_failures_are_counted_and_never_dropped(suite_file: Write, run: Run, tmp
     }
     reasons = trials.set_index("arm")["reason"]
     assert reasons["raises"].iloc[1] == "RuntimeError: no luck with this seed"
-    assert "step 3" in reasons["diverges"].iloc[0] and "0.3 s" in reasons["slow"].iloc[0]
+    assert "step 3" in reasons["diverges"].iloc[0] and "1 s" in reasons["slow"].iloc[0]
     assert trials[trials["status"] != "ok"]["score"].isna().all() and len(session.failed) == 15
 
 

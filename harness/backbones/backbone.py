@@ -60,7 +60,7 @@ class Backbone:
         self.key_value_heads: int = getattr(config, "num_key_value_heads", None) or self.heads
         self.head_width: int = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or self.width // self.heads
         self.layers = len(self.layer_modules())
-        self.device: torch.device = self.model.get_input_embeddings().weight.device  # type: ignore[operator, union-attr]
+        self.device: torch.device = self.model.get_input_embeddings().weight.device  # type: ignore[operator]
         self.segments = getattr(config, "type_vocab_size", 0) > 1 or (
             getattr(config, "type_vocab_size", 0) == 1 and architecture.name == "bert"
         )
@@ -124,6 +124,13 @@ class Backbone:
     def limit(self, injection: Injection | None = None) -> int:
         """How many tokens of text fit beside what is injected."""
         return self.max_length if injection is None else self.max_length - injection.prompt_length - injection.prefix_length
+
+    @property
+    def reach(self) -> int:
+        """How many tokens one row may have: the model's length, or its attention window where that is shorter."""
+        config = self.core.config
+        window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+        return min(self.max_length, window) if window else self.max_length
 
     def count_cut(self, tokens: int) -> None:
         """Report that an example lost so many tokens."""

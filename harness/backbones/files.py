@@ -52,7 +52,7 @@ def config_of(folder: Path) -> dict[str, Any]:
 
 def known_model_type(config: dict[str, Any]) -> bool:
     """Whether transformers has this model itself, so that the remote code it points to is not needed."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES  # type: ignore[attr-defined]
 
     return config.get("model_type") in CONFIG_MAPPING_NAMES
 

@@ -105,12 +105,16 @@ def run(
     rows: Rows,
     *,
     types: Rows | None = None,
+    branched: Sequence[BranchedRow] = (),
     injection: Injection | None = None,
     side: Literal["left", "right"] = "right",
     every_layer: bool = False,
     keep_past: bool = False,
 ) -> States:
-    """Run rows of ids through the base model (the encoder, for encoder-decoders)."""
+    """Run rows of ids through the base model (the encoder, for encoder-decoders).
+
+    types : segment ids.  branched : how the rows of a causal model branch.  side : of padding.
+    """
     ids, mask, lengths = padded(backbone, rows, side)
     inputs: dict[str, Any] = {"input_ids": ids}
     text, at, prompt = mask, 0, 0
@@ -123,7 +127,10 @@ def run(
         embeddings, mask, text = with_prompt(inputs.get("inputs_embeds", backbone.embed(ids)), mask, injection, at)
         inputs = {"inputs_embeds": embeddings}
     before = 0 if injection is None else injection.prefix_length
-    inputs |= _positions_and_mask(backbone, mask, before, side, lengths)
+    if all(row.straight for row in branched):
+        inputs |= _positions_and_mask(backbone, mask, before, side, lengths)
+    else:
+        inputs |= _branches(backbone, [row.behind(prompt) for row in branched], mask.shape[1], before)
     if backbone.segments:
         inputs["token_type_ids"] = _segments(backbone, ids, types, at, prompt)
     if backbone.family == "causal_lm":
@@ -146,6 +153,11 @@ def _positions_and_mask(
     if backbone.architecture.positions != "relative" and (before or backbone.first_position or (uneven and side == "left")):
         inputs["position_ids"] = positions_of(backbone, seen, before)
     return inputs
+
+
+def _branches(backbone: Backbone, rows: Sequence[BranchedRow], width: int, before: int) -> dict[str, Any]:
+    positions = [row.positions(backbone.first_position + before, width) for row in rows]
+    return {"position_ids": to_device(backbone, torch.tensor(positions)), "attention_mask": to_device(backbone, branch_mask(rows, width))}
 
 
 def _segments(backbone: Backbone, ids: Tensor, types: Rows | None, at: int, prompt: int) -> Tensor:

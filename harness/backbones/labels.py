@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from harness.backbones import forward
+from harness.backbones.branches import BranchedRow, bodies
 from harness.backbones.injection import Injection
 from harness.errors import InputError, UnsupportedError
 from harness.templates import Rendered
@@ -124,33 +125,23 @@ def _masked(backbone: Backbone, rendered: Sequence[Rendered], answers: Answers, 
     return _at(forward.run(backbone, rows, injection=injection and injection.take(owner)), reading)
 
 
-def bodies(options: Sequence[Sequence[int]]) -> tuple[list[tuple[int, ...]], list[int]]:
-    """Rows that a text's answers need behind it: each answer without its last token, once; and the row of every answer.
-
-    One that another begins with is read there: where all answers are of one token, one empty row serves all.
-    """
-    wanted = sorted({tuple(ids[:-1]) for ids in options}, key=len, reverse=True)
-    kept: list[tuple[int, ...]] = []
-    for body in wanted:
-        if not any(other[: len(body)] == body for other in kept):
-            kept.append(body)
-    return kept, [next(row for row, other in enumerate(kept) if other[: len(ids) - 1] == tuple(ids[:-1])) for ids in options]
-
-
 def _causal(backbone: Backbone, rendered: Sequence[Rendered], answers: Answers, injection: Injection | None, reading: Reading) -> Tensor:
     limit = backbone.limit(injection)
-    rows: list[list[int]] = []
+    rows: list[BranchedRow] = []
     owner: list[int] = []
     for number, (item, options) in enumerate(zip(rendered, answers)):
-        behind, row_of = bodies(options)
-        context = backbone.encoding.text(item.before, limit - max(map(len, behind)), keep="end")
+        context = backbone.encoding.text(item.before, limit - max(map(len, options)) + 1, keep="end")
         backbone.count_cut(context.cut)
-        for answer, (ids, row) in enumerate(zip(options, row_of)):
-            last = len(context.ids) - 1
-            reading.add(number, answer, len(rows) + row, range(last, last + len(ids)), ids)
-        rows += [[*context.ids, *body] for body in behind]
-        owner += [number] * len(behind)
-    return _at(forward.run(backbone, rows, injection=injection and injection.take(owner)), reading)
+        whole = BranchedRow.of(context.ids, options)
+        together = whole.straight or len(whole.ids) + backbone.max_length - limit <= backbone.reach
+        for group in [range(len(options))] if together else [range(a, a + 1) for a in range(len(options))]:
+            row = BranchedRow.of(context.ids, [options[answer] for answer in group])
+            for place, answer in enumerate(group):
+                reading.add(number, answer, len(rows), row.places(place, len(options[answer])), options[answer])
+            rows.append(row)
+            owner.append(number)
+    ids = [row.ids for row in rows]
+    return _at(forward.run(backbone, ids, branched=rows, injection=injection and injection.take(owner)), reading)
 
 
 def _encoder_decoder(

@@ -138,8 +138,8 @@ def _layer_tuning(tiny: Backbone) -> bool:
         ):
             layer.get_submodule(path)
     for layer in fork.layer_modules("decoder"):
-        for path in (parts.cross_attention, *parts.decoder_feed_forward_in, parts.decoder_feed_forward_out, *parts.decoder_norms):
-            layer.get_submodule(path or "")
+        for inside in (parts.cross_attention, *parts.decoder_feed_forward_in, parts.decoder_feed_forward_out, *parts.decoder_norms):
+            layer.get_submodule(inside or "")
     fork.base.get_submodule(parts.embeddings)
     before = tiny.features(["a b"])
     weight: Any = fork.layer_modules()[0].get_submodule(parts.feed_forward_out).weight

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from harness.backbones import forward, labels
 from harness.backbones.backbone import Backbone
+from harness.backbones.branches import BranchedRow, bodies, branch_mask
 from harness.backbones.labels import Reading, Reduction
 from harness.backbones.last_layer import states_at
-from harness.backbones.shared_attention import SharedAttention, branch_mask
+from harness.backbones.shared_attention import SharedAttention
 from harness.templates import Rendered
 
 ROW_TOKENS = 512  # as many as keep the working set in a core's cache
@@ -40,11 +41,7 @@ def shared_prefix_scores(
         if backbone.family != "causal_lm" or not prefix:
             return plain_scores(backbone, prefix, rendered, reduction)
         items = tokenised(backbone, prefix, rendered, reduction)
-        reach = _reach(backbone)
-        fits = [
-            len(items.shared) + len(own) + max(map(len, labels.bodies(answers)[0])) <= reach
-            for own, answers in zip(items.own, items.answers)
-        ]
+        fits = [len(items.shared) + len(own) + max(map(len, bodies(answers)[0])) <= reach for own, answers in zip(items.own, items.answers)]
         if not items.shared or not any(fits):
             return plain_scores(backbone, prefix, rendered, reduction)
         scores = torch.full((len(rendered), max(map(len, items.answers))), -torch.inf, device=backbone.device)
@@ -66,13 +63,6 @@ def plain_scores(backbone: Backbone, prefix: str, rendered: Sequence[Rendered], 
         found.update(zip(batch, scores))
     width = max(len(row) for row in found.values())
     return torch.stack([nn.functional.pad(found[i], (0, width - len(found[i])), value=-torch.inf) for i in range(len(whole))])
-
-
-def _reach(backbone: Backbone) -> int:
-    """How many tokens a token may have before it: the model's length, or its attention window where that is shorter."""
-    config = backbone.core.config
-    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-    return min(backbone.max_length, window) if window else backbone.max_length
 
 
 @dataclass
@@ -101,7 +91,7 @@ def tokenised(backbone: Backbone, prefix: str, rendered: Sequence[Rendered], red
     return Items(front, [ids[common:] for ids in own], answers)
 
 
-def _common(rows: Sequence[Sequence[int]]) -> int:
+def _common(rows: list[list[int]]) -> int:
     """How many ids all rows begin with; the last one of a row is read, so it is never counted."""
     first, last = min(rows), max(rows)
     same = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), min(len(first), len(last)))
@@ -131,48 +121,18 @@ def _score_shared(backbone: Backbone, items: Items, wanted: list[int], scores: T
     """Fill `scores` [N, C] at the wanted items."""
     past = forward.run(backbone, [items.shared], keep_past=True).past
     assert past is not None
-    rows = [_Row.of(items.own[i], items.answers[i]) for i in wanted]
+    rows = [BranchedRow.of(items.own[i], items.answers[i]) for i in wanted]
     for batch in backbone.batches([len(row.ids) for row in rows], tokens=rows_tokens, rows=rows_tokens):
         reading = Reading()
         for number, index in enumerate(batch):
-            rows[index].read(reading, number, items.answers[wanted[index]])
+            for answer, ids in enumerate(items.answers[wanted[index]]):
+                reading.add(number, answer, number, rows[index].places(answer, len(ids)), ids)
         states = _run_rows(backbone, [rows[index] for index in batch], past, len(items.shared), list(reading.places))
         found = reading.scores(forward.project(backbone, states), scores.shape[1], len(batch), mean=reduction == "mean")
         scores[torch.tensor([wanted[index] for index in batch], device=scores.device)] = found.to(scores.dtype)
 
 
-@dataclass
-class _Row:
-    """An item's tokens with its answers' branches behind them: `starts[a]` is where the branch of answer a begins in the row."""
-
-    ids: list[int]
-    own: int
-    branches: list[int]  # lengths
-    starts: list[int]
-
-    @classmethod
-    def of(cls, own: list[int], answers: list[tuple[int, ...]]) -> _Row:
-        behind, row_of = labels.bodies(answers)
-        offsets = [len(own) + sum(map(len, behind[:i])) for i in range(len(behind))]
-        ids = own + [token for body in behind for token in body]
-        return cls(ids, len(own), [len(body) for body in behind], [offsets[row] for row in row_of])
-
-    def read(self, reading: Reading, number: int, answers: list[tuple[int, ...]]) -> None:
-        """The first token of an answer is read at the item's last own token, the others along its branch."""
-        for answer, (ids, start) in enumerate(zip(answers, self.starts)):
-            reading.add(number, answer, number, [self.own - 1, *range(start, start + len(ids) - 1)], ids)
-
-    @property
-    def straight(self) -> bool:
-        return len(self.branches) == 1
-
-    def positions(self, before: int) -> list[int]:
-        """Position ids: every branch goes on from the item's own text."""
-        branches = [before + self.own + step for length in self.branches for step in range(length)]
-        return [*range(before, before + self.own), *branches]
-
-
-def _run_rows(backbone: Backbone, rows: Sequence[_Row], past: Any, before: int, places: Sequence[tuple[int, int]]) -> Tensor:
+def _run_rows(backbone: Backbone, rows: Sequence[BranchedRow], past: Any, before: int, places: Sequence[tuple[int, int]]) -> Tensor:
     """[places, width] last states of the rows behind the shared text at these (row, place)."""
     ids, _, lengths = forward.padded(backbone, [row.ids for row in rows])
     width = ids.shape[1]

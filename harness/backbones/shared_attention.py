@@ -6,23 +6,11 @@ shared part is one query of all rows' tokens over keys that exist once, without 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers.integrations.sdpa_attention import repeat_kv
-
-
-def branch_mask(rows: Sequence[tuple[int, Sequence[int]]], width: int) -> Tensor:
-    """bool [B, 1, T, T]: causal, but tokens of a branch see their row's own text and their branch only. Rows: (own length, branch lengths)."""
-    mask = torch.ones(width, width, dtype=torch.bool).tril().repeat(len(rows), 1, 1)
-    for number, (own, branches) in enumerate(rows):
-        start = own
-        for length in branches:
-            mask[number, start : start + length, own:start] = False
-            start += length
-    return mask[:, None]
 
 
 class SharedAttention:
@@ -77,7 +65,10 @@ def attend_with_normaliser(
 ) -> tuple[Tensor, Tensor]:
     """Attention [B, H, T, D] and the log of its softmax's normaliser, float32 [B, H, T]."""
     if query.device.type == "cpu":
-        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0, causal, attn_mask=mask, scale=scale)
+        output, normaliser = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, 0.0, causal, attn_mask=mask, scale=scale
+        )
+        return output, normaliser
     scores = torch.matmul(query, key.transpose(-1, -2)).float() * scale
     if mask is not None:
         scores = scores + mask

@@ -15,6 +15,7 @@ def run(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; 0 runs in this one. Default: one a core.")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="On a GPU, allow kernels that do not repeat bit for bit.")] = False,
     executor: Annotated[str, typer.Option(help="Where trials run: local, ray or slurm.")] = "local",
     seeds: Annotated[str | None, typer.Option(help="A count (5), a range with both ends (0..9) or a list (0,3,7).")] = None,
     only: Annotated[
@@ -50,6 +51,7 @@ def run(
         device=device,
         workers=workers,
         executor=executor,
+        deterministic=not fast,
         only=only,
         timeout=timeout,
         keep=keep,

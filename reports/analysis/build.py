@@ -25,9 +25,9 @@ from .across import compare, matrices
 from .cells import describe_arms, describe_cells
 from .codec import encode, read_results, results_json
 from .digits import median_places
-from .findings import ClaimRow, Failure
+from .findings import ClaimRow, Failure, Places
 from .grid import Grid, Table, build_grids
-from .model import Analysis, Cell, Family, Options, Pair, Places, Provenance, Standing
+from .model import Analysis, Cell, Family, Options, Pair, Provenance, Standing
 from .pairs import column_pairs
 from .scale import choose_scale
 from .verdict import question, verdict

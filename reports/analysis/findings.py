@@ -160,3 +160,12 @@ class ClaimRow:
     paper: str
     measured: str
     verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Decimals that every output uses: two significant digits of the median standard error of the scores (columns, aggregate) or differences."""
+
+    columns: Mapping[str, int]
+    score: int
+    difference: int

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..statistics.result import TestResult
 from .findings import (
+    Places,
     BudgetCurve,
     ClaimRow,
     CostPoint,
@@ -233,15 +234,6 @@ class Testing:
     sentence: str
     omnibus: TestResult | None
     ranking_over: str  # what place and group generalise over
-
-
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Decimals that every output uses: two significant digits of the median standard error of the scores (columns, aggregate) or differences."""
-
-    columns: Mapping[str, int]
-    score: int
-    difference: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,8 @@ def _against(
     baseline: str, ranked: Sequence[Standing], pairs: Sequence[Pair], versus: Sequence[Versus], testing: Testing, alpha: float
 ) -> list[str]:
     over_tasks = testing.ranking_over == "tasks"
-    better, worse, unknown = [], [], 0
+    better: list[tuple[float, str]] = []
+    worse: list[tuple[float, str]] = []
     found = {(pair.a, pair.b): pair for pair in pairs}
     for item in versus:
         if item.baseline != baseline:
@@ -102,7 +103,6 @@ def _against(
         p = item.tasks_adjusted if over_tasks else item.here_adjusted
         pair = found.get((item.arm, baseline)) or found.get((baseline, item.arm))
         if p is None or pair is None:
-            unknown += 1
             continue
         value = ((pair.tasks if over_tasks else pair.here).estimate or 0.0) * (1 if pair.a == item.arm else -1)
         if p <= alpha:

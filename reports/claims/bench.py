@@ -83,7 +83,13 @@ def random_backbone(sizes: Sizes) -> Backbone:
         else:
             shape = {"d_model": sizes.width, "num_layers": sizes.layers, "num_decoder_layers": sizes.layers, "num_heads": 2}
             config = T5Config(
-                vocab_size=tokens, d_ff=4 * sizes.width, d_kv=sizes.width // 2, decoder_start_token_id=0, pad_token_id=0, eos_token_id=3, **shape
+                vocab_size=tokens,
+                d_ff=4 * sizes.width,
+                d_kv=sizes.width // 2,
+                decoder_start_token_id=0,
+                pad_token_id=0,
+                eos_token_id=3,
+                **shape,
             )
             model = T5ForConditionalGeneration(config)
     model.set_attn_implementation(ATTENTION)
@@ -107,7 +113,7 @@ class Bench:
         self.backbone, self.task = random_backbone(sizes), task or RandomWords()
 
     def data(self, *, per_class: int = 4) -> TaskData:
-        return draw(self.task, Streams({"data": 0}).rng("data", self.task.name), train=Shots(per_class=per_class), dev=None)
+        return draw(self.task, Streams({"data": 0}).rng("data", self.task.name), train=Shots(per_class=per_class), dev=Shots(0))
 
     def new_run(self, budget: Budget | None = None) -> Run:
         """A run of seed 0 whose meter the backbone tells."""

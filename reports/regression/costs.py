@@ -102,13 +102,13 @@ def _change(label: str, cost: Cost, before: Floats, now: Floats, rule: CostRule,
 def is_different(before: Floats, now: Floats, *, counted: bool = False) -> tuple[bool | None, float | None, str]:
     """Mann-Whitney p < .002 where so small a p is possible, else disjoint 99 % t intervals of the mean log; None where neither can be had.
 
-    The smallest p of n and m values is 1 / C(n + m, n). A counted cost needs one value, since it does not vary.
+    The smallest two-sided p of n and m values is 2 / C(n + m, n): 7 runs a side can reach the threshold. A counted cost needs one value, since it does not vary.
 
-    Source: asv's `compare` (asv_runner/statistics.py, is_different).
+    Source: asv's `compare`, as described in SPEC section 4.
     """
     if counted and min(len(before), len(now)) and np.ptp(before) == np.ptp(now) == 0:
         return bool(before[0] != now[0]), None, "counted"
-    if 1 / math.comb(len(before) + len(now), len(now)) < P_THRESHOLD:
+    if 2 / math.comb(len(before) + len(now), len(now)) < P_THRESHOLD:
         p = float(stats.mannwhitneyu(np.log(before), np.log(now)).pvalue)
         return p < P_THRESHOLD, p, "Mann-Whitney"
     intervals = [mean_interval(np.log(side), level=CI_LEVEL).interval for side in (before, now)]

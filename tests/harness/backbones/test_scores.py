@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,6 +96,30 @@ def test_a_row_serves_all_one_token_answers(backbone_of: Get) -> None:
     backbone.meter.forward_calls = backbone.meter.tokens = 0  # type: ignore[attr-defined]
     backbone.label_scores([item])
     assert (backbone.meter.forward_calls, backbone.meter.tokens) == (1, len(backbone.encoding.pieces("answer:")))  # type: ignore[attr-defined]
+
+
+def test_answers_of_several_tokens_branch_off_one_row(backbone_of: Get) -> None:
+    """The text is run once however many answers it has, also behind injected vectors."""
+    from harness.backbones.injection import Injection
+    from harness.backbones.meter import Tally
+
+    for name in CAUSAL:
+        backbone = backbone_of(name)
+        prefix = torch.randn(backbone.layers, 2, 3, backbone.key_value_heads, backbone.head_width)
+        for injection in (
+            None,
+            Injection(torch.randn(2, backbone.width)),
+            Injection(prefix=prefix),
+            Injection(torch.randn(2, backbone.width), prefix),
+        ):
+            meter = backbone.meter = Tally()
+            with torch.no_grad():
+                together = backbone.label_scores(ITEMS[:1], injection=injection)[0]
+                spent = meter.tokens
+                answers = ITEMS[0].answers or ()
+                alone = [backbone.label_scores([replace(ITEMS[0], answers=(answer,))], injection=injection)[0, 0] for answer in answers]
+            torch.testing.assert_close(together, torch.stack(alone), rtol=0, atol=1e-4)
+            assert spent < (meter.tokens - spent) / 2
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from harness.backbones.backbone import Backbone
+from harness.backbones.branches import BranchedRow, branch_mask
 from harness.backbones.load import load
 from harness.backbones.scoring import plain_scores, shared_prefix_scores, tokenised
-from harness.backbones.shared_attention import attend_with_normaliser, branch_mask
+from harness.backbones.shared_attention import attend_with_normaliser
 from harness.templates import Rendered
 
 Get = Callable[[str], Backbone]
@@ -111,10 +112,15 @@ def test_other_families_are_scored_the_plain_way(backbone_of: Get, name: str) ->
 
 
 def test_a_short_attention_window_is_respected(folder_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the shared text nor branches go around the window: scores are those of one row an answer."""
     backbone = load({"folder": str(folder_of("mistral")), "max_length": 90}).fork()
     monkeypatch.setattr(backbone.core.config, "sliding_window", 20)
     ours = shared_prefix_scores(backbone, PREFIX, items(LONG))
-    torch.testing.assert_close(ours, plain_scores(backbone, PREFIX, items(LONG), "joint"), rtol=0, atol=1e-4)
+    for row, item in zip(ours, items(LONG)):
+        one_by_one = [replace(item, before=PREFIX + item.before, answers=(answer,)) for answer in LONG]
+        with torch.no_grad():
+            alone = torch.cat([backbone.label_scores([single])[0] for single in one_by_one])
+        torch.testing.assert_close(row, alone, rtol=0, atol=1e-4)
 
 
 def test_real_weights_agree(stories: Path) -> None:
@@ -132,7 +138,11 @@ def test_real_weights_agree(stories: Path) -> None:
 
 
 def test_branches_see_their_own_text_and_themselves() -> None:
-    mask = branch_mask([(2, [2, 1])], 6)[0, 0].int().tolist()
+    row = BranchedRow.of([7, 8], [[1, 2, 3], [4, 5], [9], [1, 6]])
+    assert (row.ids, row.branches, row.starts) == ([7, 8, 1, 2, 4], [2, 1], [2, 4, 2, 2])
+    assert row.positions(10, 6) == [10, 11, 12, 13, 12, 10]
+    assert [row.places(a, n) for a, n in enumerate((3, 2, 1, 2))] == [[1, 2, 3], [1, 4], [1], [1, 2]]
+    mask = branch_mask([row], 6)[0, 0].int().tolist()
     assert mask[:5] == [[1, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 1, 0]]
 
 

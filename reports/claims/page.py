@@ -1,0 +1,88 @@
+"""Verdicts kept between calls, and the page that shows what papers say beside what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+
+from ..analysis import ClaimRow
+from .judge import Verdict, kind_of
+from .known import Known
+
+NOT_RUN = Verdict("not run")
+KINDS = {"exact": "exact", "cost": "cost of one training step", "scores": "scores over seeds"}
+HEAD = """# What the papers claim, and what was measured here
+
+Written by `harness claims --page`; not edited by hand. *Exact* claims are counts and identities, asserted. *Cost* claims are ratios
+of one training step's cost on a random model of the size named. Claims about *scores* are trained for over at least 10 seeds
+(`harness claims --train`); those that were not are shown as not run. Bounds are part of each method's source and do not move after
+results are seen: a claim that fails is shown as failed.
+"""
+
+
+def kept(file: Path) -> dict[str, Verdict]:
+    """Verdicts by claim name; none where there is no file."""
+    if not file.exists():
+        return {}
+    try:
+        return {name: Verdict(**fields) for name, fields in json.loads(file.read_text(encoding="utf-8")).items()}
+    except (json.JSONDecodeError, TypeError, AttributeError):
+        raise InputError("holds no verdicts", file=file, expected="delete it and judge again") from None
+
+
+def keep(file: Path, verdicts: Mapping[str, Verdict]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({name: verdict.as_dict() for name, verdict in sorted(verdicts.items())}, indent=1)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def as_json(known: Known, verdict: Verdict) -> dict[str, Any]:
+    claim = known.claim
+    about = {"name": known.name, "system": known.system, "paper": known.paper, "kind": kind_of(claim), "claim": claim.text}
+    arms = {"arm": str(claim.arm), "against": str(claim.against) if claim.against is not None else None, "stand_in": claim.stand_in}
+    return {**about, **arms, "verdict": verdict.result, **{k: v for k, v in verdict.as_dict().items() if k != "result"}}
+
+
+def claim_rows(judged: Sequence[tuple[Known, Verdict]]) -> list[ClaimRow]:
+    """For a report's section of claims."""
+    return [
+        ClaimRow(method=known.system, text=known.claim.name, paper=known.claim.text, measured=verdict.measured, verdict=verdict.result)
+        for known, verdict in judged
+    ]
+
+
+def markdown(judged: Sequence[tuple[Known, Verdict]]) -> str:
+    counts: dict[str, int] = {}
+    for _, verdict in judged:
+        counts[verdict.result] = counts.get(verdict.result, 0) + 1
+    lines = [HEAD, f"{len(judged)} claims: " + ", ".join(f"{n} {result}" for result, n in counts.items()) + ".", ""]
+    for system in dict.fromkeys(known.system for known, _ in judged):
+        of_system = [(known, verdict) for known, verdict in judged if known.system == system]
+        lines += [f"## {system}" + (f" ({of_system[0][0].paper})" if of_system[0][0].paper else ""), ""]
+        lines += ["| claim | kind | paper says | measured here | verdict |", "|---|---|---|---|---|"]
+        lines += [_row(known, verdict) for known, verdict in of_system]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(known: Known, verdict: Verdict) -> str:
+    seeds = f" ({verdict.seeds} seeds; {verdict.test})" if verdict.test else ""
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    stand_in = (
+        f" Stands in: `{known.claim.stand_in}`."
+        if known.claim.stand_in and verdict.result in ("not run", "cannot show at this scale")
+        else ""
+    )
+    result = f"**{verdict.result}**" if verdict.result == "does not hold" else verdict.result
+    cells = [
+        known.claim.name,
+        KINDS[kind_of(known.claim)],
+        known.claim.text,
+        verdict.measured + seeds or "-",
+        f"{result}{reason}{stand_in}",
+    ]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
