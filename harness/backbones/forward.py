@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
+from harness.backbones.branches import BranchedRow, branch_mask
 from harness.backbones.injection import Injection, deepened, injected
 from harness.errors import InputError
 

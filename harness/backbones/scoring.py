@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from harness.backbones import forward, labels
 from harness.backbones.backbone import Backbone
-from harness.backbones.branches import BranchedRow, bodies, branch_mask
+from harness.backbones.branches import BranchedRow, branch_mask
 from harness.backbones.labels import Reading, Reduction
 from harness.backbones.last_layer import states_at
 from harness.backbones.shared_attention import SharedAttention
@@ -41,7 +41,9 @@ def shared_prefix_scores(
         if backbone.family != "causal_lm" or not prefix:
             return plain_scores(backbone, prefix, rendered, reduction)
         items = tokenised(backbone, prefix, rendered, reduction)
-        fits = [len(items.shared) + len(own) + max(map(len, bodies(answers)[0])) <= reach for own, answers in zip(items.own, items.answers)]
+        fits = [
+            len(items.shared) + len(own) + max(map(len, answers)) - 1 <= backbone.reach for own, answers in zip(items.own, items.answers)
+        ]
         if not items.shared or not any(fits):
             return plain_scores(backbone, prefix, rendered, reduction)
         scores = torch.full((len(rendered), max(map(len, items.answers))), -torch.inf, device=backbone.device)
@@ -137,12 +139,8 @@ def _run_rows(backbone: Backbone, rows: Sequence[BranchedRow], past: Any, before
     ids, _, lengths = forward.padded(backbone, [row.ids for row in rows])
     width = ids.shape[1]
     first = before + backbone.first_position
-    positions = [row.positions(first) + [first] * (width - len(row.ids)) for row in rows]
-    mask = (
-        None
-        if all(row.straight for row in rows)
-        else forward.to_device(backbone, branch_mask([(row.own, row.branches) for row in rows], width))
-    )
+    positions = [row.positions(first, width) for row in rows]
+    mask = None if all(row.straight for row in rows) else forward.to_device(backbone, branch_mask(rows, width))
     backbone.meter.forward("behind a shared text", ids.shape[0], width, sum(lengths))
     inputs = {
         "input_ids": ids,

@@ -156,3 +156,69 @@ def test_shapes_that_do_not_fit(backbone_of: Get) -> None:
         backbone.features(["yes"], injection=Injection(prefix=torch.randn(2, 2, 5, 4, 8)))
     with pytest.raises(InputError, match="prompt of shape"):
         backbone.features(["yes"], injection=Injection(prompt=torch.randn(4, 31)))
+
+
+def test_an_embedding_update_does_what_other_words_do(any_backbone: Backbone) -> None:
+    """Adding the difference of two texts' embeddings to the first gives the states of the second, padded rows and prompts included."""
+    backbone = any_backbone
+    one, other = list(backbone.encoding.pieces(BACK)), list(backbone.encoding.pieces("the town was bad and good"))
+    length = min(len(one), len(other))
+    one, other = one[:length], other[:length]
+    update = (backbone.embed(torch.tensor(other)) - backbone.embed(torch.tensor(one))).detach()
+    prompt = torch.randn(3, backbone.width)
+    with torch.no_grad():
+        for side in ("right", "left") if backbone.family == "causal_lm" else ("right",):
+            for given in (None, prompt):
+                ours = forward.run(backbone, [one, one[:2]], injection=Injection(given, embedding_update=update), side=side)  # type: ignore[arg-type]
+                wanted = forward.run(backbone, [other, other[:2]], injection=Injection(given), side=side)  # type: ignore[arg-type]
+                torch.testing.assert_close(ours.last[ours.seen], wanted.last[wanted.seen], rtol=1e-4, atol=1e-5)
+        each = torch.stack([update, torch.zeros_like(update)])
+        ours = forward.run(backbone, [one, one], injection=Injection(embedding_update=each))
+        torch.testing.assert_close(ours.last, forward.run(backbone, [other, one]).last, rtol=1e-4, atol=1e-5)
+        short = forward.run(backbone, [one], injection=Injection(embedding_update=update[:1]))
+        torch.testing.assert_close(short.last, forward.run(backbone, [[other[0], *one[1:]]]).last, rtol=1e-4, atol=1e-5)
+
+
+def test_an_embedding_update_reaches_generated_tokens_at_their_own_positions(backbone_of: Get) -> None:
+    """Token by token, with a cache, is as all at once."""
+    backbone = backbone_of("llama")
+    torch.manual_seed(5)
+    injection = Injection(torch.randn(2, backbone.width), embedding_update=torch.randn(64, backbone.width))
+    (written,) = backbone.generate([" " + BACK], max_new_tokens=4, injection=injection)
+    rows = [list(backbone.encoding.text(" " + BACK, 64, keep="end").ids)]
+    for _ in range(written.tokens):
+        with torch.no_grad():
+            states = forward.run(backbone, rows, injection=injection)
+            rows[0].append(int(forward.project(backbone, states.last[:, -1]).argmax()))
+    ids = rows[0][-written.tokens :]
+    assert backbone.tokenizer.decode([i for i in ids if i not in backbone.end_tokens], skip_special_tokens=True) == written.text
+
+
+def test_deep_vectors_are_added_to_the_prompts_states_alone(any_backbone: Backbone) -> None:
+    backbone = any_backbone
+    prompt = torch.randn(2, backbone.width)
+    deep = torch.zeros(backbone.layers, 2, backbone.width)
+    deep[-1] = torch.randn(2, backbone.width)
+    with torch.no_grad():
+        plain, mask = backbone.hidden_states([BACK], injection=Injection(prompt))
+        ours, _ = backbone.hidden_states([BACK], injection=Injection(prompt, deep=deep))
+        again, _ = backbone.hidden_states([BACK], injection=Injection(prompt))
+    assert torch.equal(ours[: backbone.layers - 1], plain[: backbone.layers - 1]), "earlier layers are untouched"
+    assert not torch.equal(ours[-1], plain[-1]), "the text sees the changed vectors"
+    assert torch.equal(again, plain), "no hook stays"
+    in_embeddings = torch.zeros_like(deep)
+    in_embeddings[0] = deep[-1]
+    if backbone.family == "causal_lm" and backbone.architecture.positions == "rotary":  # nothing stands between embeddings and layers
+        with torch.no_grad():
+            early = backbone.features([BACK], injection=Injection(prompt, deep=in_embeddings))
+            torch.testing.assert_close(early, backbone.features([BACK], injection=Injection(prompt + deep[-1])), rtol=1e-4, atol=1e-5)
+
+
+def test_new_parts_of_wrong_shape_are_refused(backbone_of: Get) -> None:
+    backbone = backbone_of("bert")
+    with pytest.raises(InputError, match="deep"):
+        Injection(deep=torch.randn(2, 3, backbone.width))
+    with pytest.raises(InputError, match="layers"):
+        backbone.features([BACK], injection=Injection(torch.randn(3, backbone.width), deep=torch.randn(backbone.layers + 1, 3, backbone.width)))
+    with pytest.raises(InputError, match="embedding update"):
+        backbone.features([BACK], injection=Injection(embedding_update=torch.randn(4, backbone.width + 1)))
