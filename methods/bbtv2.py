@@ -81,7 +81,12 @@ class BBT(BlackBox):
         return 1
 
 
-@method("bbtv2", paper="arXiv:2205.11200", needs=("prompt_injection", "hidden_states", "label_scores"), tags=("text", "soft-prompt", "black-box"))
+@method(
+    "bbtv2",
+    paper="arXiv:2205.11200",
+    needs=("prompt_injection", "hidden_states", "label_scores"),
+    tags=("text", "soft-prompt", "black-box"),
+)
 class BBTv2(BlackBox):
     """One strategy a layer, asked in turn."""
 
@@ -116,7 +121,11 @@ class Search:
         while self._room():
             self._generation(layer)
             layer = (layer + 1) % len(self.strategies)
-            if self.data.dev and self.run.select == "best_dev" and (self.candidates - self.looked >= self.settings.dev_every or not self._room()):
+            if (
+                self.data.dev
+                and self.run.select == "best_dev"
+                and (self.candidates - self.looked >= self.settings.dev_every or not self._room())
+            ):
                 self.looked = self.candidates
                 score = dev_score(self.predictor, self.data)
                 if best is None or score > best[0]:

@@ -48,7 +48,7 @@ class _Few:
         self, layer: int, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
     ) -> Tensor:
         scale = float(kwargs["scaling"])
-        return self.shared.joined(layer, query, self.taken.key, self.taken.value, scale, self.bias.to(query.dtype))
+        return self.shared.joined(layer, query, self.taken.key, self.taken.value, scale, self.bias.to(self.taken.value.dtype))
 
 
 def states_at(backbone: Backbone, inputs: Mapping[str, Any], shared: SharedAttention, places: Sequence[tuple[int, int]]) -> Tensor:

@@ -23,12 +23,13 @@ class SharedAttention:
     def attend(
         self, layer: int, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
     ) -> Tensor:
-        if self.mask is not None and (self._bias is None or self._bias.dtype != query.dtype):
-            self._bias = additive(self.mask, query.dtype)  # once for all layers: kernels would convert a bool mask at every call
+        if self.mask is not None and (self._bias is None or self._bias.dtype != value.dtype):
+            self._bias = additive(self.mask, value.dtype)  # once for all layers: kernels would convert a bool mask at every call
         return self.joined(layer, query, key, value, float(kwargs["scaling"]), self._bias)
 
     def joined(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, bias: Tensor | None) -> Tensor:
         """[B, T, H, D] from query [B, H, T, D] and the rows' own key and value [B, H_kv, S, D]; causal where there is no bias."""
+        query, key = query.to(value.dtype), key.to(value.dtype)  # rotary ones are float32 under bf16 autocast
         shared_key, shared_value = self.past.layers[layer].keys, self.past.layers[layer].values  # [1, H_kv, P, D]
         groups = query.shape[1] // key.shape[1]
         ours, our_normaliser = attend_with_normaliser(

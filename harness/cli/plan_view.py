@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+from harness.identity import canonical
 from harness.planning import Plan
 from harness.progress import clock
 from harness.session import default_workers
@@ -68,7 +69,7 @@ class Estimate:
 
 
 def _like(trial: Trial) -> tuple[str, str, str]:
-    return trial.method, backbone_name(trial.backbone), str(sorted(trial.budget.items()))
+    return trial.method, backbone_name(trial.backbone), canonical(trial.budget)
 
 
 def _known(store: Store | None) -> dict[tuple[str, str, str], list[tuple[float, int | None]]]:

@@ -98,9 +98,9 @@ def episodes_and_text(labelled_share: float, *, partitions: episodes.Partitions 
 
 
 def everything(
-    prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, copied_share: float = 0.0, most: int = 10, words: int = 170, renamed: float = 0.3
+    prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, most: int = 10, words: int = 170, renamed: float = 0.3
 ) -> Source:
-    """Prompted tasks, random-label episodes, words said twice, and plain text for the rest; shares are of documents."""
+    """Prompted tasks, random-label episodes, and plain text for the rest; shares are of documents."""
 
     def draw(sampler: Sampler) -> tuple[Document, bool]:
         point = sampler.rng.random()
@@ -108,8 +108,6 @@ def everything(
             return prompted.document(sampler, most=most, words=words, renamed=renamed), True
         if point < prompted_share + labelled_share:
             return episodes.episode(sampler), True
-        if point < prompted_share + labelled_share + copied_share:
-            return episodes.copies(sampler), True
         return plain(sampler), False
 
     return draw
@@ -127,7 +125,7 @@ class MaskedBatch:
     weights: NDArray[np.float32]
 
 
-def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int, longest: int = 512, density: float = 0.05) -> MaskedBatch:
+def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int, longest: int = 512, density: float = 0.15) -> MaskedBatch:
     """Rows `<s> text </s> text </s> ..` with gaps: most answers of prompted text, and a fifth of plain text's tokens.
 
     A tenth of the rows have their positions shifted, so that all of `longest` positions are trained on short rows.

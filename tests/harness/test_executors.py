@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,11 @@ def tries(entries: None, tmp_path: Path) -> Any:
 
     store = Store(tmp_path / "tries")
 
+    number = itertools.count()
+
     def make(*scores: tuple[str, float | None], task: str = "word-parity") -> Any:
         made = []
-        for i, (name, value) in enumerate(scores):
+        for i, (name, value) in zip(number, scores):
             one = dataclasses.replace(trial(i), task=task, config={"name": name}, scored="dev")
             store.write(one, f"k{i}", {}, "now", Outcome("ok" if value is not None else "failed", dev_score=value))
             made.append((one, f"k{i}"))
@@ -93,8 +96,8 @@ def tries(entries: None, tmp_path: Path) -> Any:
 
 
 def test_the_best_mean_dev_score_is_chosen_and_ties_go_to_the_first(tries: Any) -> None:
-    chosen = choose(*tries(("a", 0.5), ("a", 0.7), ("b", 0.6), ("b", 0.7), ("c", 0.65), ("c", 0.65)))
-    assert chosen["config"] == {"name": "b"} and [item["dev_scores"] for item in chosen["tries"]] == [[0.5, 0.7], [0.6, 0.7], [0.65, 0.65]]
+    chosen = choose(*tries(("a", 0.5), ("a", 0.7), ("b", 0.6), ("b", 0.8), ("c", 0.65), ("c", 0.65)))
+    assert chosen["config"] == {"name": "b"} and [item["dev_scores"] for item in chosen["tries"]] == [[0.5, 0.7], [0.6, 0.8], [0.65, 0.65]]
     assert choose(*tries(("a", 0.5), ("b", 0.5)))["config"] == {"name": "a"}
 
 

@@ -13,7 +13,9 @@ from .conftest import SmallTask
 STREAMS = ("data", "demos", "init", "order", "noise")
 
 
-def ready(backbone: Backbone, task: SmallTask, *, seed: int = 0, per_class: int = 4, dev: int = 0, budget: Budget | None = None) -> tuple[Backbone, TaskData, Run]:
+def ready(
+    backbone: Backbone, task: SmallTask, *, seed: int = 0, per_class: int = 4, dev: int = 0, budget: Budget | None = None
+) -> tuple[Backbone, TaskData, Run]:
     run = Run(Streams({name: seed for name in STREAMS}), meter=Meter(), budget=budget)
     backbone.meter = run.meter
     data = draw(task, run.rng("data", task.name), train=Shots(per_class=per_class), dev=Shots(per_class=dev))

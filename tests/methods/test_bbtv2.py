@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from harness.methods.bbtv2 import BBT, BBTv2, Prompted, Search, clipped_deviation
+
 from harness.backbones.backbone import Backbone
 from harness.errors import InputError
-from harness.methods.bbtv2 import BBT, BBTv2, Prompted, Search, clipped_deviation
 from harness.training import Budget
 
 from .bench import ready

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from harness.backbones.backbone import Backbone
-from harness.errors import InputError
 from harness.methods.dept import Decomposed, DePT
 from harness.methods.prompt_tuning import PromptTuning
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from .conftest import FAMILIES, SmallTask
+from harness.backbones.backbone import Backbone
+from harness.errors import InputError
+
 from .bench import ready
+from .conftest import FAMILIES, SmallTask
 
 Get = Callable[[str], Backbone]
 

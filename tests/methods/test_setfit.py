@@ -7,12 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from harness.backbones.backbone import Backbone
-from harness.errors import InputError
 from harness.methods.linear_probe import LinearProbe, frozen_features
 from harness.methods.setfit import SetFit, Tuned, pairs_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.backbones.backbone import Backbone
+from harness.errors import InputError
 from harness.task import Row
-from hypothesis import given, settings, strategies as st
 
 from .bench import ready
 from .conftest import SmallTask
@@ -56,7 +58,9 @@ def test_tuning_brings_a_class_together(family: str, backbone_of: Get, small_tas
     tuned = SetFit(partners=6, epochs=4, learning_rate=3e-3).adapt(backbone, data, run)
     assert isinstance(tuned, Tuned)
     assert _gap(tuned.backbone, data.train) > _gap(backbone, data.train) + 0.05
-    moved = {name for name, weight in tuned.backbone.model.named_parameters() if not torch.equal(weight, backbone.model.get_parameter(name))}
+    moved = {
+        name for name, weight in tuned.backbone.model.named_parameters() if not torch.equal(weight, backbone.model.get_parameter(name))
+    }
     assert moved and not any("decoder" in name and "cls" not in name for name in moved)
     assert SetFit().trainable_parameters(backbone, data.task) == sum(weight.numel() for weight in tuned.weights.values())
 

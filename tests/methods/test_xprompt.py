@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from harness.methods.xprompt import Pieces, XPrompt, importance
+
 from harness.backbones.backbone import Backbone
 from harness.backbones.injection import Injection
 from harness.errors import InputError
 from harness.gradient import Adapted
-from harness.methods.xprompt import Pieces, XPrompt, importance
 from harness.training import Budget
 
 from .bench import ready
@@ -65,7 +66,9 @@ def test_pruning_keeps_the_survivors_values() -> None:
         assert torch.equal(parts()[parts().any(dim=1)], start[[0, 2]])
         parts.drop_pieces(torch.tensor([1, 2]))
         left = parts()[parts().any(dim=1)]
-        assert torch.equal(left, torch.cat([torch.cat([torch.zeros(4), start[0, 4:]])[None], torch.cat([start[2, :4], torch.zeros(4)])[None]]))
+        assert torch.equal(
+            left, torch.cat([torch.cat([torch.zeros(4), start[0, 4:]])[None], torch.cat([start[2, :4], torch.zeros(4)])[None]])
+        )
         assert sum(parameter.numel() for parameter in parts.parameters()) == 8
 
 

@@ -232,10 +232,14 @@ def test_a_large_page_opens_in_a_second(browser: Any, tmp_path: Path) -> None:
 
     analysis = analyse(synthetic_results(Plan(methods=76, tasks=30, examples=60)), Options(n_resamples=500))
     page = write_page(analysis, tmp_path)
-    times = []
-    for _ in range(3):
-        browser.open(page)
-        times.append(browser.run("const n = performance.getEntriesByType('navigation')[0]; return n.domContentLoadedEventEnd"))
+    browser.cdp("Performance.enable", timeDomain="threadTicks")
+
+    def busy() -> float:
+        """Seconds of processor time of the page's main thread: elapsed time would measure the other work of this machine."""
+        return next(m["value"] for m in browser.cdp("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
+
+    browser.open(page)
+    before = busy()
+    browser.open(page)
+    assert busy() - before < 1
     assert browser.errors() == []
-    # the machine may be busy: the best of three is what the page takes
-    assert min(times) < 1000

@@ -200,7 +200,7 @@ def test_deep_vectors_are_added_to_the_prompts_states_alone(any_backbone: Backbo
     deep = torch.zeros(backbone.layers, 2, backbone.width)
     deep[-1] = torch.randn(2, backbone.width)
     with torch.no_grad():
-        plain, mask = backbone.hidden_states([BACK], injection=Injection(prompt))
+        plain, _ = backbone.hidden_states([BACK], injection=Injection(prompt))
         ours, _ = backbone.hidden_states([BACK], injection=Injection(prompt, deep=deep))
         again, _ = backbone.hidden_states([BACK], injection=Injection(prompt))
     assert torch.equal(ours[: backbone.layers - 1], plain[: backbone.layers - 1]), "earlier layers are untouched"
@@ -219,6 +219,8 @@ def test_new_parts_of_wrong_shape_are_refused(backbone_of: Get) -> None:
     with pytest.raises(InputError, match="deep"):
         Injection(deep=torch.randn(2, 3, backbone.width))
     with pytest.raises(InputError, match="layers"):
-        backbone.features([BACK], injection=Injection(torch.randn(3, backbone.width), deep=torch.randn(backbone.layers + 1, 3, backbone.width)))
+        backbone.features(
+            [BACK], injection=Injection(torch.randn(3, backbone.width), deep=torch.randn(backbone.layers + 1, 3, backbone.width))
+        )
     with pytest.raises(InputError, match="embedding update"):
         backbone.features([BACK], injection=Injection(embedding_update=torch.randn(4, backbone.width + 1)))

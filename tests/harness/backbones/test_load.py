@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.activations import NewGELUActivation
 
 from harness.backbones import files
 from harness.backbones.capabilities import EXPECTED
 from harness.backbones.describe import describe, parse
-from harness.backbones.load import clear, load
+from harness.backbones.load import CLASSES, clear, load
 from harness.errors import InputError, UnsupportedError
+
+from .conftest import ARCHITECTURES
 
 Folder = Callable[[str], Path]
 
@@ -198,6 +201,19 @@ def test_the_same_backbone_is_loaded_once(folder_of: Folder) -> None:
     assert load(spec, dtype="bfloat16") is not first
     clear()
     assert load(spec) is not first
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_loaded_model_computes_what_the_library_computes(folder_of: Folder, name: str) -> None:
+    """Our attention function and fused activations give the states of the model as the library loads it."""
+    backbone = load({"folder": str(folder_of(name))})
+    theirs = CLASSES[backbone.family].from_pretrained(folder_of(name), attn_implementation="eager").eval()
+    given = backbone.tokenizer("the film was very good", return_tensors="pt")
+    extra = {"decoder_input_ids": given["input_ids"]} if backbone.family == "encoder_decoder" else {}
+    with torch.no_grad():
+        ours, expected = (model(input_ids=given["input_ids"], **extra)[0] for model in (backbone.core, theirs))
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+    assert not any(isinstance(module, NewGELUActivation) for module in backbone.core.modules())
 
 
 def test_dtype_and_length_can_be_said(folder_of: Folder) -> None:

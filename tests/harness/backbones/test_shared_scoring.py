@@ -49,6 +49,15 @@ def padded(scores: Tensor, width: int) -> Tensor:
     return torch.nn.functional.pad(scores, (0, width - scores.shape[1]), value=-torch.inf)
 
 
+def test_bf16_scores_are_near_the_plain_ones(causal: Backbone) -> None:
+    from harness.backbones.precision import precision
+
+    exact = plain_scores(causal, PREFIX, items(LONG), "mean")
+    with precision(causal, "bf16"):
+        ours = shared_prefix_scores(causal, PREFIX, items(LONG), reduction="mean")
+    torch.testing.assert_close(ours, exact, rtol=0.05, atol=0.7)
+
+
 @pytest.mark.parametrize("prefix", [PREFIX, "one", "answer: yes\n\n", "good  \n\n", "the film was good, the", "film ", "été 12 the 3,"])
 def test_tokens_are_those_of_the_whole_text(causal: Backbone, prefix: str) -> None:
     rendered = items(LONG)

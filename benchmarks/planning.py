@@ -1,0 +1,78 @@
+"""`harness plan` of a suite of 10,000 trials: goal under 3 seconds in the process, with warm digests of rows.
+
+    python benchmarks/planning.py [--seeds 100]
+
+Ten methods on ten tasks of the world with one backbone; the same with fewer seeds and more points; and with tuned methods.
+The first row makes the tasks' rows to digest them, where the cache folder does not know them yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+GOAL = 3.0  # seconds
+METHODS = (
+    *("majority", "zero-shot", "in-context", "linear-probe", "knn", "prompt-tuning", "prefix-tuning", "lora", "bitfit"),
+    "full-fine-tuning",
+)
+TASKS = (
+    *("world-sentiment", "world-topic", "world-entailment", "world-acceptability", "world-subjectivity", "world-question"),
+    *("world-paraphrase", "world-wic", "world-relation", "world-reading"),
+)
+
+
+def tiny_backbone(folder: Path) -> Path:
+    """A random masked LM in hub format: planning reads its configuration and digests its weights."""
+    import transformers
+    from harness.tasks.world import tokenizer
+
+    transformers.utils.logging.disable_progress_bar()
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
+    transformers.BertForMaskedLM(transformers.BertConfig(vocab_size=tokenizer.SIZE, **shape)).save_pretrained(folder)
+    special = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer.build("masked"), **special).save_pretrained(folder)
+    return folder
+
+
+def seconds(run: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    answer = run()
+    return time.perf_counter() - start, answer
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seeds", type=int, default=100)
+    seeds = options.parse_args().seeds
+    from harness import api, catalog
+    from harness.suite import Suite
+
+    known = {found.name for found in catalog.entries("task")}
+    tasks = [name for name in TASKS if name in known]
+    with tempfile.TemporaryDirectory() as folder:
+        base = {"suite": "large", "question": "How long does planning take?", "backbones": str(tiny_backbone(Path(folder))), "tasks": tasks}
+        grid = [{"name": name} for name in METHODS]
+        many = [{"name": name, "label": f"{name} {i}", "config": {}} for i in range(10) for name in METHODS]
+        tuned = [{"name": name, "tune": 20} for name in ("prompt-tuning", "lora", "bitfit", "full-fine-tuning", "prefix-tuning")]
+        suites = {
+            "first time": {**base, "methods": grid, "seeds": seeds},
+            f"{seeds} seeds": {**base, "methods": grid, "seeds": seeds},
+            f"{seeds // 10} seeds, ten times the points": {**base, "methods": many, "seeds": seeds // 10},
+            "5 methods tuned, 20 tries": {**base, "methods": tuned, "seeds": seeds, "dev": 16, "tuning_seeds": list(range(1000, 1010))},
+        }
+        print(f"{'suite':40} {'trials':>7} {'seconds':>8}  goal {GOAL:g} s")
+        for name, keys in suites.items():
+            suite = Suite.model_validate(keys)
+            taken, plan = seconds(lambda suite=suite: api.plan(suite, device="cpu"))
+            trials = sum(1 + len(cell.tries) for cell in plan.cells)
+            verdict = "" if name == "first time" else "met" if taken < GOAL else f"missed, {taken / GOAL:.1f} x"
+            print(f"{name:40} {trials:7d} {taken:8.2f}  {verdict}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""`harness report` from the command line: what it writes, and one line for what it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.reports.imports.command import import_results
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    rows = [f"{m},{t},{s},{0.5 + 0.05 * i + 0.01 * s}" for i, m in enumerate("abc") for t in ("x", "y") for s in range(3)]
+    table = folder / "runs.csv"
+    table.write_text("arm,task,seed,score\n" + "\n".join(rows) + "\n")
+    import_results("long-table", table, folder / "store")
+    return folder / "store"
+
+
+def test_writes_a_report_and_prints_the_page_last(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(store), "-o", str(tmp_path / "out"), "--baseline", "a", "--no-figures"]) == 0
+    lines = capsys.readouterr().out.split()
+    assert [Path(line).name for line in lines] == ["leaderboard.md", "leaderboard.csv", "results.json", "tables.tex", "index.html"]
+    assert all(Path(line).is_file() for line in lines)
+    assert "declared baseline" in Path(lines[-1]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--baseline", "nobody"], "unknown baseline"),
+        (["--family", "nothing"], "unknown family"),
+        (["--alpha", "2"], "is no level"),
+        (["--relevant", "0"], "is no difference"),
+    ],
+)
+def test_bad_options_give_one_line(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    assert main(["report", str(store), "-o", str(tmp_path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_no_store_gives_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_file_in_the_way_gives_one_line(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").write_text("")
+    assert main(["report", str(store), "-o", str(tmp_path / "out")]) == 2
+    assert "is a file" in capsys.readouterr().err
