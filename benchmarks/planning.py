@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 GOAL = 3.0  # seconds
 METHODS = (
@@ -22,7 +20,7 @@ METHODS = (
 )
 TASKS = (
     *("world-sentiment", "world-topic", "world-entailment", "world-acceptability", "world-subjectivity", "world-question"),
-    *("world-paraphrase", "world-wic", "world-relation", "world-reading"),
+    *("world-paraphrase", "world-word-in-context", "world-relation", "world-reading"),
 )
 
 
@@ -39,12 +37,6 @@ def tiny_backbone(folder: Path) -> Path:
     return folder
 
 
-def seconds(run: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    answer = run()
-    return time.perf_counter() - start, answer
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seeds", type=int, default=100)
@@ -57,21 +49,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = {"suite": "large", "question": "How long does planning take?", "backbones": str(tiny_backbone(Path(folder))), "tasks": tasks}
         grid = [{"name": name} for name in METHODS]
-        many = [{"name": name, "label": f"{name} {i}", "config": {}} for i in range(10) for name in METHODS]
         tuned = [{"name": name, "tune": 20} for name in ("prompt-tuning", "lora", "bitfit", "full-fine-tuning", "prefix-tuning")]
         suites = {
             "first time": {**base, "methods": grid, "seeds": seeds},
             f"{seeds} seeds": {**base, "methods": grid, "seeds": seeds},
-            f"{seeds // 10} seeds, ten times the points": {**base, "methods": many, "seeds": seeds // 10},
-            "5 methods tuned, 20 tries": {**base, "methods": tuned, "seeds": seeds, "dev": 16, "tuning_seeds": list(range(1000, 1010))},
+            f"{seeds // 10} seeds, ten times the points": {**base, "methods": grid, "seeds": seeds // 10, "shots": list(range(1, 11))},
+            "5 methods tuned, 20 tries": {**base, "methods": tuned, "seeds": seeds, "dev": 16, "tuning_seeds": list(range(1000, 1005))},
         }
-        print(f"{'suite':40} {'trials':>7} {'seconds':>8}  goal {GOAL:g} s")
+        print(f"{'suite':40} {'trials':>7} {'seconds':>8} {'of the CPU':>10}  goal {GOAL:g} s on an idle machine")
         for name, keys in suites.items():
             suite = Suite.model_validate(keys)
-            taken, plan = seconds(lambda suite=suite: api.plan(suite, device="cpu"))
-            trials = sum(1 + len(cell.tries) for cell in plan.cells)
-            verdict = "" if name == "first time" else "met" if taken < GOAL else f"missed, {taken / GOAL:.1f} x"
-            print(f"{name:40} {trials:7d} {taken:8.2f}  {verdict}")
+            wall, cpu = time.perf_counter(), time.process_time()
+            plan = api.plan(suite, device="cpu")
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            verdict = "" if name == "first time" else "met" if cpu < GOAL else f"missed, {cpu / GOAL:.1f} x"
+            print(f"{name:40} {len(plan.trials()):7d} {wall:8.2f} {cpu:10.2f}  {verdict}", flush=True)
 
 
 if __name__ == "__main__":

@@ -176,8 +176,12 @@ class Adapted(Predictor):
         if self.head is not None:
             groups.append({"params": list(self.head.parameters()), "lr": method.head_rate, "weight_decay": method.weight_decay})
 
+        model = self.attached.backbone.model
+        model.train(self.attached.training_mode)
+
         def loss(rows: list[Row]) -> Tensor:
-            self.attached.backbone.model.train(self.attached.training_mode)
+            if model.training != self.attached.training_mode:  # after an evaluation; walking all modules every step costs
+                model.train(self.attached.training_mode)
             extra = method.regulariser(self.attached, rows)
             return self.loss(rows) if extra is None else self.loss(rows) + extra
 

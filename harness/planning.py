@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +44,7 @@ class Cell:
 
     def value(self) -> dict[str, Any]:
         """JSON-able, for the store's manifest of the suite."""
-        value = {key: item for key, item in asdict(self).items() if key not in ("trial", "tries")}
+        value = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("trial", "tries")}
         return {**value, "trial": self.trial.value(), "tries": [[trial.trial_id, key] for trial, key in self.tries]}
 
 
@@ -246,13 +246,15 @@ class _Point:
         info = depends.backbone(self.backbone)
         reason = method.unsupported(self.task, info.family, info.capabilities)
         cells = []
+        tries: tuple[tuple[Trial, str], ...] = ()
         for number in self.suite.seeds.numbers:
             trial = self.trial(method, number)
             cell = Cell(
                 self._arm(), self._block(), self.suite.family or self._family(), number, trial, unsupported=reason, tags=self._tags()
             )
             if reason is None:
-                tries = self.tries(method, number, depends)
+                if not tries or self.spec.tune_per == "seed":  # tuned per task, all seeds have the same tries
+                    tries = self.tries(method, number, depends)
                 cell = replace(cell, run_key=depends.run_key(trial, self.task, method_class), tries=tries)
             cells.append(cell)
         return cells

@@ -151,7 +151,9 @@ def _check_names(suite: Suite) -> None:
 
     wanted = [(("methods", i), "wrapper" if "over" in spec.config else "method", spec.name) for i, spec in enumerate(suite.methods)]
     wanted += [(("tasks", i), "task", spec.name) for i, spec in enumerate(suite.tasks)]
-    wanted += [(("backbones", i), "backbone", spec["name"]) for i, spec in enumerate(suite.backbones) if "/" not in str(spec.get("name", "/"))]
+    wanted += [
+        (("backbones", i), "backbone", spec["name"]) for i, spec in enumerate(suite.backbones) if "/" not in str(spec.get("name", "/"))
+    ]
     for path, kind, name in wanted:
         try:
             catalog.find(kind, str(name))

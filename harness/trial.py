@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.identity import canonical, digest
@@ -35,7 +35,8 @@ class Trial:
     selection: Mapping[str, Any] | None = None
 
     def value(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON-able. It shares the configurations: they are read, never changed."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> Trial:

@@ -50,6 +50,8 @@ class LowRank(nn.Module):
 class Nonlinear(nn.Module):
     """s(X0 U) V: frozen [length, width], then [width, rank] and [rank, width] trained."""
 
+    words: Tensor
+
     def __init__(self, words: Tensor, u: Tensor, v: Tensor, activation: str) -> None:
         super().__init__()
         self.register_buffer("words", words)

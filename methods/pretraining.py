@@ -7,6 +7,7 @@ The rate is constant up to the decay: a run that is resumed with fewer steps, be
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import time
@@ -50,7 +51,9 @@ class Optimiser:
     """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
 
     def __init__(self, model: torch.nn.Module, schedule: Schedule) -> None:
-        inner, queries, outer = [], [], []
+        inner: list[torch.nn.Parameter] = []
+        queries: list[torch.nn.Parameter] = []
+        outer: list[torch.nn.Parameter] = []
         for name, parameter in model.named_parameters():
             matrix = parameter.ndim == 2 and not any(
                 part in name for part in ("embed", "shared", "lm_head", "decoder.weight", "relative_attention_bias")
@@ -109,8 +112,7 @@ def fast_tokenizer(kind: str) -> PreTrainedTokenizerFast:
 
 def save(model: PreTrainedModel, kind: str, folder: Path) -> None:
     """Write model and tokenizer in hub format: weights as fp16, to be loaded as fp32."""
-    weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in model.state_dict().items()}
-    model.save_pretrained(folder, state_dict=weights)
+    copy.deepcopy(model).half().save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     config["dtype"] = "float32"
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")

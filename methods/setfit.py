@@ -121,6 +121,7 @@ def _own_encoder(backbone: Backbone) -> tuple[Backbone, dict[str, nn.Parameter]]
     encoder = {id(weight) for weight in backbone.trunk.parameters()}
     names = {name for name, weight in backbone.model.named_parameters() if id(weight) in encoder}
     fork = backbone.fork(copy_weights=names.__contains__)
+    fork.identity = {}  # its features are not the original's: none may be remembered under that name
     return fork, {name: weight for name, weight in fork.model.named_parameters() if name in names}
 
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from harness.registry import recipe
 from harness.tasks.world import episodes, pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 
-SHORT_STEPS, EPISODE_STEPS = 600, 1250
-"""Steps after which episodes of every kind begin, and prompted tasks."""
+SHORT_STEPS, EPISODE_STEPS, FIRST_STEPS = 600, 1250, 2600
+"""Steps after which episodes of every kind begin; prompted tasks; and, in a run resumed with more steps, more prompts with other label words."""
 
 
 def build(size: str = "tiny") -> LlamaForCausalLM:
@@ -39,7 +40,9 @@ def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.Caus
     elif step < EPISODE_STEPS:
         source = pretraining.episodes_and_text(0.2, copied_share=0.1)
     else:
-        return pretraining.causal_batch(pretraining.everything(drawn), seed, step, rows=12, length=256)
+        later = step >= FIRST_STEPS
+        source = pretraining.everything(drawn, prompted_share=0.45 if later else 0.35, labelled_share=0.12 if later else 0.15, renamed=0.5 if later else 0.3)
+        return pretraining.causal_batch(source, seed, step, rows=12, length=256)
     return pretraining.causal_batch(source, seed, step, rows=20, length=128)
 
 
@@ -71,6 +74,7 @@ def probe(model: LlamaForCausalLM) -> dict[str, float]:
     return result
 
 
+@recipe("tiny-causal-lm", tags=("text", "pretraining"))
 def pretrain(
     out: Path, *, seed: int = 0, steps: int = 6000, size: str = "tiny", checkpoints: Iterable[int] = (), log: Callable[[str], None] = say, stop_at: int | None = None
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from harness.registry import recipe
 from harness.tasks.world import pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
 from numpy.typing import NDArray
@@ -32,9 +33,13 @@ def build(size: str = "tiny") -> T5ForConditionalGeneration:
     return model
 
 
+TOLD_STEPS = 1250
+"""Steps before pairs of a word or clause and what it amounts to join."""
+
+
 def loss_of(model: T5ForConditionalGeneration, drawn: prompted.Prompted, seed: int, step: int) -> torch.Tensor:
     """Cross-entropy over the answers; rows come sorted by length and are run in three parts, so that little of them is padding."""
-    batch = pretraining.pair_batch(drawn, seed, step, rows=48)
+    batch = pretraining.pair_batch(drawn, seed, step, rows=48, told_share=0.3 if step >= TOLD_STEPS else 0.0)
     total = torch.zeros(())
     for part in np.array_split(np.arange(48), 3):
         inputs, targets = (torch.from_numpy(trimmed(array[part], gap)) for array, gap in ((batch.inputs, tokenizer.PAD), (batch.targets, -100)))
@@ -70,6 +75,7 @@ def probe(model: T5ForConditionalGeneration, drawn: prompted.Prompted) -> dict[s
     return result
 
 
+@recipe("tiny-encoder-decoder", tags=("text", "pretraining"))
 def pretrain(
     out: Path, *, seed: int = 0, steps: int = 6000, size: str = "tiny", checkpoints: Iterable[int] = (), log: Callable[[str], None] = say, stop_at: int | None = None
 ) -> None:

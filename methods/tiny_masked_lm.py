@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from harness.registry import recipe
 from harness.tasks.world import pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
 from transformers import BertConfig, BertForMaskedLM
@@ -32,12 +33,16 @@ def build(size: str = "tiny") -> BertForMaskedLM:
     return model
 
 
-SENTENCE_STEPS = 1000
-"""Steps before the sentence objective joins: from the first step on, it kept the model from learning to fill gaps at all."""
+SENTENCE_STEPS, TOLD_STEPS = 1000, 2250
+"""Steps before the sentence objective joins (from the first step on, it kept the model from learning to fill gaps at all), and before documents
+that say what words and clauses amount to: prompts alone had taught syntax by then, but no label."""
 
 
 def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.MaskedBatch:
-    source = pretraining.everything(drawn, prompted_share=0.65, labelled_share=0.0, most=2, words=50, renamed=0.0)
+    told = step >= TOLD_STEPS
+    source = pretraining.everything(
+        drawn, prompted_share=0.55 if told else 0.65, labelled_share=0.0, told_share=0.25 if told else 0.0, most=2, words=50, renamed=0.0
+    )
     return pretraining.masked_batch(source, seed, step, rows=24, length=96, density=0.15)
 
 
@@ -86,6 +91,7 @@ def probe(model: BertForMaskedLM, drawn: prompted.Prompted) -> dict[str, float]:
     return result
 
 
+@recipe("tiny-masked-lm", tags=("text", "pretraining"))
 def pretrain(
     out: Path, *, seed: int = 0, steps: int = 6000, size: str = "tiny", checkpoints: Iterable[int] = (), log: Callable[[str], None] = say, stop_at: int | None = None
 ) -> None:

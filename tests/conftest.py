@@ -20,7 +20,13 @@ def _model(family: str) -> Any:
     size = world_tokenizer.SIZE
     torch.manual_seed(0)
     if family == "masked_lm":
-        shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "max_position_embeddings": 256}
+        shape = {
+            "hidden_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 24,
+            "max_position_embeddings": 256,
+        }
         return BertForMaskedLM(BertConfig(vocab_size=size, initializer_range=0.2, **shape))
     if family == "causal_lm":
         return GPT2LMHeadModel(GPT2Config(vocab_size=size, n_embd=16, n_layer=2, n_head=2, n_positions=512, initializer_range=0.2))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness.cli import main
 
 Refused = Callable[..., str]
@@ -61,7 +62,9 @@ def test_unknown_suite(refused: Refused) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
-def test_unknown_names_give_file_line_and_the_nearest(refused: Refused, suite_file: Write, key: str, value: Any, line: int, said: str) -> None:
+def test_unknown_names_give_file_line_and_the_nearest(
+    refused: Refused, suite_file: Write, key: str, value: Any, line: int, said: str
+) -> None:
     file = suite_file(**{key: value})
     answer = refused(file)
     assert answer.startswith(f"{file}:{line}: ") and said in answer

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from harness import api, catalog, depends, identity, planning
 from harness.execute import data_of, task_of
 from harness.metrics import score
@@ -20,8 +23,6 @@ from harness.store import Store, load_results
 from harness.suite import load_suite
 from harness.task import Shots, draw
 from harness.trial import Trial
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 Run = Callable[..., Session]
 Write = Callable[..., Path]
@@ -134,7 +135,12 @@ def answer_bytes(found: Any) -> tuple[Any, ...]:
     adapted = sorted((found.folder / "adapted").glob("*")) if (found.folder / "adapted").exists() else []
     curve = found.curve()
     losses = () if not len(curve) else tuple(map(tuple, curve[["step", "loss"]].to_numpy().tolist()))
-    return ((found.folder / "records.parquet").read_bytes(), tuple(file.read_bytes() for file in adapted), losses, found.result["dev_score"])
+    return (
+        (found.folder / "records.parquet").read_bytes(),
+        tuple(file.read_bytes() for file in adapted),
+        losses,
+        found.result["dev_score"],
+    )
 
 
 def test_seed_0_is_a_seed(suite_file: Write) -> None:
@@ -233,7 +239,9 @@ def test_failures_are_counted_and_never_dropped(suite_file: Write, run: Run, tmp
     assert trials[trials["status"] != "ok"]["score"].isna().all() and len(session.failed) == 15
 
 
-def test_a_worker_that_dies_or_hangs_costs_its_own_trial(suite_file: Write, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_or_hangs_costs_its_own_trial(
+    suite_file: Write, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A crashed sweep whose missing runs are taken for runs never planned."""
     monkeypatch.setattr("harness.executors.local.GRACE", 0.5)
     methods = [{"name": "dies", "label": "dies", "config": {"code": 3}}, {"name": "dies", "label": "killed", "config": {"code": -9}}]
@@ -243,7 +251,9 @@ def test_a_worker_that_dies_or_hangs_costs_its_own_trial(suite_file: Write, run:
     assert trials["reason"]["dies"] == "the worker ended with exit code 3" and len(session.outcomes) == 4
 
 
-def test_every_stored_score_is_recomputable_from_the_stored_predictions(suite_file: Write, run: Run, tmp_path: Path, backbone_folder: Any) -> None:
+def test_every_stored_score_is_recomputable_from_the_stored_predictions(
+    suite_file: Write, run: Run, tmp_path: Path, backbone_folder: Any
+) -> None:
     """Scores without predictions cannot be checked, nor compared item by item."""
     run(suite_file("classes", methods=["zero-shot", "linear-probe", "lora"], seeds=1))
     run(suite_file("texts", methods=["zero-shot"], tasks=["first-word"], backbones=str(backbone_folder("causal_lm")), seeds=1))
@@ -391,7 +401,11 @@ def test_new_source_of_a_method_or_of_what_it_imports_is_another_question(
     catalog.refresh()
     file = suite_file(methods=["mine-of-protocol-test"], seeds=1)
     keys = []
-    for change in (None, ("rates.py", "RATE = 2\n"), ("mine.py", METHOD.format(helper="rates", name="mine-of-protocol-test") + "# edited\n")):
+    for change in (
+        None,
+        ("rates.py", "RATE = 2\n"),
+        ("mine.py", METHOD.format(helper="rates", name="mine-of-protocol-test") + "# edited\n"),
+    ):
         if change is not None:
             (folder / change[0]).write_text(change[1], encoding="utf-8")
         identity._digest_files.cache_clear()  # a new process reads the files again

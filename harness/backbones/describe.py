@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backbones import files
+from harness.backbones import files, hub
 from harness.backbones.capabilities import BIASES, EXPECTED, FAMILIES, Family
 from harness.errors import InputError, UnsupportedError, unknown_name
 
@@ -117,7 +117,7 @@ def _registered(name: str) -> dict[str, Any]:
 def locate(asked: Mapping[str, Any], *, fetch: bool) -> tuple[Path | None, str | None]:
     """The folder that holds the files, and the hub commit."""
     if asked.get("hub") is not None:
-        return files.hub_folder(str(asked["hub"]), asked.get("revision"), fetch=fetch)
+        return hub.folder_of(str(asked["hub"]), asked.get("revision"), fetch=fetch)
     if asked.get("package") is not None:
         return files.package_folder(str(asked["package"])), None
     folder = Path(str(asked["folder"])).expanduser()

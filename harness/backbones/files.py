@@ -1,14 +1,12 @@
-"""A model's files: found locally, in a package or on the hub; safetensors only, checked, and digested once. Needs no torch."""
+"""A model's files: safetensors only, checked, and digested once. Needs no torch."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -153,79 +151,3 @@ def package_folder(reference: str) -> Path:
         expected = f"pip install 'adaptation-harness[{extra}]'" if extra else "install it"
         raise InputError(f"the package {reference!r} is not installed", key="backbone", expected=expected) from None
     return Path(str(module.get_model_path()))
-
-
-def hub_folder(repository: str, revision: str | None, *, fetch: bool) -> tuple[Path | None, str | None]:
-    """The local snapshot of a hub model and its commit; files that are not here are downloaded with fetch=True."""
-    found = _hub_file(repository, "config.json", revision, fetch=fetch, required=fetch)
-    if found is None:
-        return None, revision
-    folder = found.parent
-    if _hub_file(repository, WEIGHTS, revision, fetch=fetch, required=False) is None:
-        index = _hub_file(repository, WEIGHTS_INDEX, revision, fetch=fetch, required=False)
-        if index is None:
-            return (None, revision) if not fetch else _no_weights(repository, revision)
-        shards = sorted({path.name for path in _indexed(folder)})
-        if any(_hub_file(repository, name, revision, fetch=fetch, required=fetch) is None for name in shards):
-            return None, revision
-    for name in (*TOKENIZER_FILES, "generation_config.json"):
-        _hub_file(repository, name, revision, fetch=fetch, required=False)
-    return folder, folder.name
-
-
-def _indexed(folder: Path) -> Iterable[Path]:
-    names = json.loads((folder / WEIGHTS_INDEX).read_text(encoding="utf-8"))["weight_map"].values()
-    return [Path(str(name)) for name in names]
-
-
-def _no_weights(repository: str, revision: str | None) -> tuple[None, None]:
-    for name in PICKLES:
-        with contextlib.suppress(InputError):
-            if _hub_exists(repository, name, revision):
-                raise InputError(
-                    f"{repository} has only {name}, which is not safetensors, so it is refused", key="backbone", expected=CONVERT
-                )
-    raise unreachable(repository, WEIGHTS)
-
-
-def _hub_exists(repository: str, name: str, revision: str | None) -> bool:
-    import huggingface_hub
-
-    try:
-        return bool(huggingface_hub.file_exists(repository, name, revision=revision))
-    except Exception:  # offline: what is there cannot be asked
-        return False
-
-
-@functools.cache
-def _hub_file(repository: str, name: str, revision: str | None, *, fetch: bool, required: bool) -> Path | None:
-    import huggingface_hub
-    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    try:
-        return Path(huggingface_hub.hf_hub_download(repository, name, revision=revision, local_files_only=not fetch))
-    except LocalEntryNotFoundError:
-        problem = unreachable(repository, name)
-    except GatedRepoError:
-        problem = InputError(
-            f"{repository} asks for its licence to be accepted", key="backbone", expected="accept it on the hub, then `hf auth login`"
-        )
-    except RepositoryNotFoundError:
-        problem = InputError(
-            f"the hub has no model {repository!r}", key="backbone", expected="check the name; private ones need `hf auth login`"
-        )
-    except EntryNotFoundError:
-        problem = InputError(f"{repository} has no {name}", key="backbone")
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        problem = unreachable(repository, name, " ".join(str(error).split())[:200])
-    if required:
-        raise problem
-    return None
-
-
-def unreachable(repository: str, name: str, reason: str = "") -> InputError:
-    return InputError(
-        f"the hub cannot be reached for {name} of {repository}" + (f" ({reason})" if reason else ""),
-        key="backbone",
-        expected="offline: set HF_HOME to a cache that holds it, or copy the model and say {folder: PATH}",
-    )

@@ -28,7 +28,11 @@ def inspect(
     if as_json:
         value = {"trial": found.trial.value(), "run_key": found.run_key, "depends_on": found.depends_on, "result": found.result}
         rows = json.loads(shown.to_json(orient="records"))
-        typer.echo(json.dumps({**value, "curve": json.loads(found.curve().to_json(orient="records")), "examples": rows}, ensure_ascii=False, indent=1))
+        typer.echo(
+            json.dumps(
+                {**value, "curve": json.loads(found.curve().to_json(orient="records")), "examples": rows}, ensure_ascii=False, indent=1
+            )
+        )
         return
     _head(found)
     _curve(found)
@@ -71,7 +75,13 @@ def _costs(costs: dict[str, Any]) -> None:
     typer.echo("\ncosts")
     for name, value in costs.items():
         if value not in (None, 0, 0.0, False):
-            typer.echo(f"  {name:22} {value:,.3f}" if isinstance(value, float) else f"  {name:22} {value:,}" if isinstance(value, int) else f"  {name:22} {value}")
+            typer.echo(
+                f"  {name:22} {value:,.3f}"
+                if isinstance(value, float)
+                else f"  {name:22} {value:,}"
+                if isinstance(value, int)
+                else f"  {name:22} {value}"
+            )
 
 
 def _example(row: dict[str, Any]) -> None:

@@ -77,7 +77,14 @@ def run_job(job: Job, settings: Settings, notify: Callable[[int, int | None, flo
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     trial = job.trial if job.tuned is None else dataclasses.replace(job.trial, config=job.tuned["config"])
     try:
-        outcome = run_trial(trial, device=settings.device, timeout=settings.timeout, notify=notify, trust=settings.trust, deterministic=settings.deterministic)
+        outcome = run_trial(
+            trial,
+            device=settings.device,
+            timeout=settings.timeout,
+            notify=notify,
+            trust=settings.trust,
+            deterministic=settings.deterministic,
+        )
     except (InputError, UnsupportedError) as error:
         outcome = Outcome("failed", str(error))
     if job.tuned is not None:

@@ -51,6 +51,8 @@ def matrices(grid: Grid, scale: Scale) -> Means:
     sign = 1.0 if scale.unit != "score" or grid.columns[0].higher_is_better else -1.0
     tasks = tuple(dict.fromkeys(column.task for column in grid.columns))
     complete = tuple(int(j) for j in np.flatnonzero(np.isfinite(raw).all(axis=0)))
+    # one arm alone has nothing to be ranked against, and a first place would mislead
+    complete = complete if len(complete) > 1 or len(grid.arms) == 1 else ()
     return Means(grid.arms, tasks, raw, scaled, sign * task_means(scaled, grid.columns, tasks), sign, complete)
 
 
@@ -240,7 +242,7 @@ def _testing(
         generalise_over="tasks",
         n_tasks=n_tasks,
         n_arms=k,
-        n_pairs=comparison.n_comparisons,
+        n_pairs=comparison.n_comparisons if can or not tested_here else sum(pair.here_adjusted is not None for pair in pairs),
         can_reject=can,
         tasks_needed=needed,
         sentence=sentence[:1].upper() + sentence[1:],

@@ -111,6 +111,7 @@ def _grid(family: str, trials: pd.DataFrame, read: Mapping[str, Examples | None]
             f"two results for one cell: {first['arm']} on {first['column']}, seed {first['seed']} ({len(twice)} rows in all)",
             expected="`harness gc` keeps the newest run of each trial",
         )
+    trials, notes = _counted(trials)
     columns = []
     for key, rows in sorted(trials.groupby("column", sort=True), key=lambda item: str(item[0])):
         if (rows["status"] != "unsupported").any():
@@ -135,7 +136,22 @@ def _grid(family: str, trials: pd.DataFrame, read: Mapping[str, Examples | None]
         tables=tables,
         clusters={key: found.clusters if found else None for key, found in used.items()},
         example_ids={key: found.ids if found else () for key, found in used.items()},
+        notes=notes,
     )
+
+
+def _counted(trials: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Without the columns that fewer than half of the arms were ever meant for: they would leave everyone else incomplete.
+
+    The rule looks at what was planned, never at scores; a planned cell that is missing keeps its column.
+    """
+    arms = trials.groupby("column")["arm"].nunique()
+    rare = sorted(str(key) for key in arms.index[arms < trials["arm"].nunique() / 2])
+    if not rare or len(rare) == len(arms):
+        return trials, ()
+    named = ", ".join(rare[:6]) + (f" and {len(rare) - 6} more" if len(rare) > 6 else "")
+    kept = trials[~trials["column"].isin(rare)]
+    return kept, (f"{len(rare)} columns are left out, because fewer than half of the arms were run on them: {named}.",)
 
 
 def _column_keys(trials: pd.DataFrame) -> pd.Series:

@@ -12,7 +12,6 @@ from typing import Any
 
 from ..statistics.result import TestResult
 from .findings import (
-    Places,
     BudgetCurve,
     ClaimRow,
     CostPoint,
@@ -20,6 +19,7 @@ from .findings import (
     Curve,
     Failure,
     NextSample,
+    Places,
     Power,
     Profile,
     RankHeat,

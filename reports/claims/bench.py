@@ -82,15 +82,8 @@ def random_backbone(sizes: Sizes) -> Backbone:
             model = GPT2LMHeadModel(config)
         else:
             shape = {"d_model": sizes.width, "num_layers": sizes.layers, "num_decoder_layers": sizes.layers, "num_heads": 2}
-            config = T5Config(
-                vocab_size=tokens,
-                d_ff=4 * sizes.width,
-                d_kv=sizes.width // 2,
-                decoder_start_token_id=0,
-                pad_token_id=0,
-                eos_token_id=3,
-                **shape,
-            )
+            special: dict[str, Any] = {"decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 3}
+            config = T5Config(vocab_size=tokens, d_ff=4 * sizes.width, d_kv=sizes.width // 2, **shape, **special)
             model = T5ForConditionalGeneration(config)
     model.set_attn_implementation(ATTENTION)
     return Backbone(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def _value(claim: Claim) -> Fraction | float:
             first, second = (SCORES[claim.measure](arm, sizes) for arm in arms)
             return float(np.abs(first - second).max())
         if claim.measure == "trainable_parameters":
-            counts = [trainable_parameters(arm, cast(Shape, claim.at or Shape("tiny", SMALL, 2))) for arm in arms]
+            counts = [trainable_parameters(arm, claim.at or Shape("tiny", SMALL, 2)) for arm in arms]
         else:
             counts = [COUNTS[claim.measure](arm, sizes) for arm in arms]
     return counts[0] / counts[1] if len(counts) == 2 else counts[0]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.claims import Bounded, Claim, Cost, Scores
 from harness.errors import InputError
 
 from ..analysis import ClaimRow
@@ -14,7 +15,6 @@ from .judge import Verdict, kind_of
 from .known import Known
 
 NOT_RUN = Verdict("not run")
-KINDS = {"exact": "exact", "cost": "cost of one training step", "scores": "scores over seeds"}
 HEAD = """# What the papers claim, and what was measured here
 
 Written by `harness claims --page`; not edited by hand. *Exact* claims are counts and identities, asserted. *Cost* claims are ratios
@@ -63,26 +63,36 @@ def markdown(judged: Sequence[tuple[Known, Verdict]]) -> str:
     for system in dict.fromkeys(known.system for known, _ in judged):
         of_system = [(known, verdict) for known, verdict in judged if known.system == system]
         lines += [f"## {system}" + (f" ({of_system[0][0].paper})" if of_system[0][0].paper else ""), ""]
-        lines += ["| claim | kind | paper says | measured here | verdict |", "|---|---|---|---|---|"]
+        lines += ["| claim | kind | paper says | must be | measured here | verdict |", "|---|---|---|---|---|---|"]
         lines += [_row(known, verdict) for known, verdict in of_system]
         lines.append("")
     return "\n".join(lines)
 
 
 def _row(known: Known, verdict: Verdict) -> str:
+    claim = known.claim
     seeds = f" ({verdict.seeds} seeds; {verdict.test})" if verdict.test else ""
-    reason = f": {verdict.reason}" if verdict.reason else ""
-    stand_in = (
-        f" Stands in: `{known.claim.stand_in}`."
-        if known.claim.stand_in and verdict.result in ("not run", "cannot show at this scale")
-        else ""
-    )
     result = f"**{verdict.result}**" if verdict.result == "does not hold" else verdict.result
-    cells = [
-        known.claim.name,
-        KINDS[kind_of(known.claim)],
-        known.claim.text,
-        verdict.measured + seeds or "-",
-        f"{result}{reason}{stand_in}",
-    ]
+    result += f": {verdict.reason}" if verdict.reason else ""
+    if claim.stand_in and verdict.result in ("not run", "cannot show at this scale"):
+        result += f". Stands in: `{claim.stand_in}`"
+    cells = [claim.name, _kind(claim), claim.text, _bound(claim), verdict.measured + seeds or "-", result]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _kind(claim: Claim) -> str:
+    if isinstance(claim, Cost):
+        at = claim.at
+        return f"cost of a step: {at.family}, width {at.width}, {at.layers} layers, {at.batch} texts of {at.tokens} tokens"
+    if isinstance(claim, Scores):
+        return f"scores: {', '.join(claim.tasks)}; {claim.backbone}; {claim.shots} rows a class; {claim.seeds} seeds"
+    return "exact"
+
+
+def _bound(claim: Claim) -> str:
+    if isinstance(claim, Scores):
+        margins = {"better": "above 0", "not_worse": f"above -{claim.margin:g}", "equivalent": f"within ±{claim.margin:g}"}
+        return f"{claim.arm} minus {claim.against} {margins[claim.relation]}"
+    assert isinstance(claim, Bounded)
+    bounds = (("=", claim.equals), (">=", claim.at_least), ("<=", claim.at_most))
+    return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound is not None)

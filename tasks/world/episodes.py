@@ -136,6 +136,32 @@ def copies(sampler: Sampler) -> Document:
     return [Segment(" ".join([*chosen, chosen[0]])), *(Segment(word, answer=True, known=True) for word in chosen[1:])]
 
 
+def told(sampler: Sampler, *, items: int = 7) -> Document:
+    """Words or short clauses of any language, each with what it amounts to: its topic, its cluster, a judgement, its English word."""
+    kind = sampler.pick(("topic", "cluster", "judgement", "english", "clause topic", "clause judgement", "clause judgement"))
+    language = sampler.pick((0, 0, 1, 2))
+    result: Document = []
+    for _ in range(items):
+        text, answer = _told(sampler, kind, language)
+        result += [Segment(text + ":"), Segment(answer, answer=True, known=True), Segment(".", glued=True)]
+    return result
+
+
+def _told(sampler: Sampler, kind: str, language: int) -> tuple[str, str]:
+    topic, value, table = sampler.topic(), sampler.pick((-2, -1, 1, 2)), lexicon.dictionary(language)
+    if kind == "clause topic":
+        return render.say(sampler.event(topic, place=0.1), language), topic
+    if kind == "clause judgement":
+        return render.say(sampler.opinion(value, sampler.thing(topic), negation=0.4), language), documents.judgement(sampler, value)
+    if kind == "judgement":
+        return table[sampler.rare(lexicon.ADJECTIVES[value])], documents.judgement(sampler, value)
+    if kind == "english":
+        word = sampler.pick(lexicon.concepts())
+        return lexicon.dictionary(1 + sampler.below(2))[word], word
+    noun = sampler.noun(topic)
+    return table[noun], topic if kind == "topic" else lexicon.HYPERNYM[noun]
+
+
 def episode(sampler: Sampler, *, items: int = 12, partitions: Partitions = PARTITIONS) -> Document:
     """Items of one partition under random label words."""
     number, draw = documents.draw(sampler, partitions)(sampler)

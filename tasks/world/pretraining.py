@@ -98,9 +98,9 @@ def episodes_and_text(labelled_share: float, *, partitions: episodes.Partitions 
 
 
 def everything(
-    prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, most: int = 10, words: int = 170, renamed: float = 0.3
+    prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, told_share: float = 0.0, most: int = 10, words: int = 170, renamed: float = 0.3
 ) -> Source:
-    """Prompted tasks, random-label episodes, and plain text for the rest; shares are of documents."""
+    """Prompted tasks, random-label episodes, words and clauses with what they amount to, and plain text for the rest; shares are of documents."""
 
     def draw(sampler: Sampler) -> tuple[Document, bool]:
         point = sampler.rng.random()
@@ -108,6 +108,8 @@ def everything(
             return prompted.document(sampler, most=most, words=words, renamed=renamed), True
         if point < prompted_share + labelled_share:
             return episodes.episode(sampler), True
+        if point < prompted_share + labelled_share + told_share:
+            return episodes.told(sampler), True
         return plain(sampler), False
 
     return draw
@@ -204,7 +206,7 @@ class PairBatch:
     weights: NDArray[np.float32]
 
 
-def pair_batch(prompted: Prompted, seed: int, step: int, *, rows: int, longest: int = 96, text_share: float = 0.35) -> PairBatch:
+def pair_batch(prompted: Prompted, seed: int, step: int, *, rows: int, longest: int = 96, text_share: float = 0.35, told_share: float = 0.0) -> PairBatch:
     """Prompted text with its answer, sometimes after a demonstration; and plain text with spans left out, or cut in two (as in LM adaptation); sorted by length."""
     sampler = Sampler(np.random.default_rng(np.random.SeedSequence([seed, step, 4])))
     pairs = []
@@ -212,6 +214,9 @@ def pair_batch(prompted: Prompted, seed: int, step: int, *, rows: int, longest: 
         if sampler.chance(text_share):
             ids = encoder()(" ".join(documents.document(sampler) for _ in range(2)))[: longest - 8]
             pairs.append((*(spans(ids, sampler) if sampler.chance(0.6) else cut(ids, sampler)), TEXT_WEIGHT))
+        elif sampler.chance(told_share):
+            *_, text, label, _ = episodes.told(sampler, items=1)
+            pairs.append((encoder()(text.text), encoder()(label.text), ANSWER_WEIGHT))
         else:
             before, answer = prompted.pair(sampler)
             pairs.append((encoder()(before)[-longest + 1 :], encoder()(answer), ANSWER_WEIGHT))

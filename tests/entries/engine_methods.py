@@ -25,7 +25,9 @@ class Constant(Predictor):
         self.scores, self.facts = scores, facts or {}
 
     def predict(self, examples: Sequence[Example]) -> Predictions:
-        return Predictions(tuple(example.id for example in examples), scores=np.tile(np.asarray(self.scores, dtype=float), (len(examples), 1)))
+        return Predictions(
+            tuple(example.id for example in examples), scores=np.tile(np.asarray(self.scores, dtype=float), (len(examples), 1))
+        )
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         return {}, self.facts

@@ -34,7 +34,7 @@ class WordParity(Words):
     labels = ("even", "odd")
     metrics = ("accuracy", "f1_macro", "nll")
     floor = 0.5
-    templates = {  # noqa: RUF012
+    templates = {
         "plain": Template("{{ text }} . it was {{ answer }} .", answers={"even": "bad", "odd": "good"}),
         "other": Template("{{ answer }} : {{ text }}", answers={"even": "small", "odd": "big"}),
     }
@@ -49,7 +49,7 @@ class FirstWord(Words):
 
     kind = "generation"
     metrics = ("exact_match",)
-    templates = {"plain": Template("{{ text }} : {{ answer }}")}  # noqa: RUF012
+    templates = {"plain": Template("{{ text }} : {{ answer }}")}
     max_new_tokens = 3
 
     def row(self, name: str, chosen: list[str]) -> Row:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import harness
 import numpy as np
 import pytest
+
+import harness
 from harness import api, catalog
 from harness.errors import InputError
 from harness.identity import canonical
@@ -60,7 +61,9 @@ def test_a_tuned_adaptation_is_restored_with_what_was_chosen(suite_file, run, tm
     store = Store(tmp_path / "store")
     stored = store.get(cell.trial.trial_id, cell.run_key)
     assert stored is not None
-    other = next(item["config"] for item in stored.result["facts"]["tuning"]["tries"] if item["config"]["length"] != cell.trial.config["length"])
+    other = next(
+        item["config"] for item in stored.result["facts"]["tuning"]["tries"] if item["config"]["length"] != cell.trial.config["length"]
+    )
     from harness.executors.job import Job, Settings, run_job
 
     tuned = {**stored.result["facts"]["tuning"], "config": other}

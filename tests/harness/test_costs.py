@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from harness.costs import Meter, flop_counter, saved_bytes
 from torch import nn
 from torch.nn import functional
+
+from harness.costs import Meter, flop_counter, saved_bytes
 
 
 def step(meter: Meter, model: nn.Linear, rows: int, *, training: bool = True) -> torch.Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import api
 from harness.errors import InputError
 from harness.executors.job import Job, Settings, choose, run_job

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from harness.errors import InputError
 from harness.identity import LENGTH, canonical, digest, digest_file, digest_rows, digest_source, digest_tensors
 from harness.task import Row
@@ -61,7 +62,10 @@ def test_the_source_of_a_method_is_its_own_its_bases_and_its_neighbours() -> Non
 
     knn, probe = (catalog.load("method", name) for name in ("knn", "linear-probe"))
     assert digest_source(knn) == digest_source(knn) != digest_source(probe)
-    files = {file.name for file in identity._with_neighbours(identity.Path(identity.__file__).parents[1] / "methods" / "knn.py", "harness.methods")}
+    files = {
+        file.name
+        for file in identity._with_neighbours(identity.Path(identity.__file__).parents[1] / "methods" / "knn.py", "harness.methods")
+    }
     assert {"knn.py", "linear_probe.py"} <= files  # its features come from there
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from harness import catalog
 from harness.outcome import FINAL, STATUSES, Outcome, predictions_of, records_of
 from harness.predictions import Predictions

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import api, catalog, planning
 from harness.depends import Memory, task_digest
 from harness.errors import InputError

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from harness.errors import InputError
-from harness.seeds import STREAMS, Streams
 from hypothesis import given
 from hypothesis import strategies as st
+
+from harness.errors import InputError
+from harness.seeds import STREAMS, Streams
 
 
 def first(streams: Streams, *name: str) -> float:

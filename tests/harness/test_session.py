@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import api
 from harness.session import Session, Silent, default_workers
 from harness.store import Store, load_results
@@ -90,7 +91,9 @@ def test_a_tuned_trial_whose_tries_all_fail_has_failed(suite_file, run, monkeypa
     told = Told()
     session = run(suite_file(methods=[{"name": "spy", "tune": 2}], dev=2, seeds=1), display=told)
     parent = session.outcomes[session.plan.cells[0].run_key]
-    assert (parent.status, parent.reason) == ("failed", "no try of the tuning succeeded") and told.said.count("failed") == len(session.outcomes)
+    assert (parent.status, parent.reason) == ("failed", "no try of the tuning succeeded") and told.said.count("failed") == len(
+        session.outcomes
+    )
 
 
 def test_a_setting_that_the_suite_fixes_is_not_tuned(suite_file) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from harness.errors import InputError
 from harness.method import Predictor
 from harness.outcome import Outcome

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from harness.errors import InputError
 from harness.store import Store
 from harness.store_care import check, collect, export, invalidate, merge

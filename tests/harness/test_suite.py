@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import catalog
 from harness.errors import InputError
 from harness.seeds import STREAMS

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from harness.errors import DivergedError, InputError
 from harness.seeds import STREAMS, Streams
 from harness.training import Best, Budget, OutOfTime, Run
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def new_run(**options: Any) -> Run:
@@ -24,13 +25,16 @@ def weight(value: float = 1.0) -> torch.nn.Parameter:
 
 
 @pytest.mark.parametrize(
-    ("budget", "steps"), [({"steps": 7}, 7), ({"epochs": 2}, 2 * 4), ({"epochs": 0.5}, 2), ({"examples": 20}, 7), ({"seconds": 3}, 99), ({}, 99)]
+    ("budget", "steps"),
+    [({"steps": 7}, 7), ({"epochs": 2}, 2 * 4), ({"epochs": 0.5}, 2), ({"examples": 20}, 7), ({"seconds": 3}, 99), ({}, 99)],
 )
 def test_a_budget_in_steps(budget: dict[str, float], steps: int) -> None:
     assert new_run(budget=Budget.parse(budget)).planned_steps(99, rows=10, batch_size=3) == steps
 
 
-@pytest.mark.parametrize("value", [{"steps": 0}, {"steps": math.nan}, {"steps": math.inf}, {"step": 1}, {"steps": 1, "epochs": 1}, {"steps": True}], ids=str)
+@pytest.mark.parametrize(
+    "value", [{"steps": 0}, {"steps": math.nan}, {"steps": math.inf}, {"step": 1}, {"steps": 1, "epochs": 1}, {"steps": True}], ids=str
+)
 def test_what_is_no_budget(value: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="is no budget"):
         Budget.parse(value)
@@ -55,7 +59,9 @@ def test_no_rows_is_said_and_does_not_hang() -> None:
 def rates(schedule: str, warmup: float, steps: int = 10) -> list[float]:
     parameter = weight()
     seen = []
-    for step in new_run().steps([{"params": [parameter], "lr": 1.0}], [[0]] * 99, steps=steps, optimiser="sgd", schedule=schedule, warmup=warmup):
+    for step in new_run().steps(
+        [{"params": [parameter], "lr": 1.0}], [[0]] * 99, steps=steps, optimiser="sgd", schedule=schedule, warmup=warmup
+    ):
         seen.append(step._optimiser.param_groups[0]["lr"])
         step.update(parameter.sum())
     return seen
@@ -95,7 +101,17 @@ def test_gradients_are_clipped() -> None:
 def fitted(scores: list[float], select: str) -> tuple[Run, float]:
     run, parameter, given_scores = new_run(select=select), weight(0.0), iter(scores)
     groups = [{"params": [parameter], "lr": 1.0}]
-    run.fit(lambda rows: -parameter.sum(), groups, [0], batch_size=1, steps=5, optimiser="sgd", schedule="constant", clip=None, evaluate=lambda: (next(given_scores), 0.0))
+    run.fit(
+        lambda rows: -parameter.sum(),
+        groups,
+        [0],
+        batch_size=1,
+        steps=5,
+        optimiser="sgd",
+        schedule="constant",
+        clip=None,
+        evaluate=lambda: (next(given_scores), 0.0),
+    )
     return run, parameter.item()
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.identity import canonical
-from harness.trial import Trial, backbone_name
 from hypothesis import given
 from hypothesis import strategies as st
+
+from harness.identity import canonical
+from harness.trial import Trial, backbone_name
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),

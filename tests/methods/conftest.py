@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from harness.backbones.backbone import Backbone
 from harness.backbones.load import load
 from harness.registry import Entry

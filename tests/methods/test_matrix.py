@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from harness import catalog, method as method_module
+
+from harness import catalog
+from harness import method as method_module
 from harness.backbones.backbone import Backbone
 from harness.costs import Meter
 from harness.gradient import Adapted, GradientMethod

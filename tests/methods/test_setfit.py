@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from harness.methods.linear_probe import LinearProbe, frozen_features
+from harness.methods.linear_probe import LinearProbe, features_of
 from harness.methods.setfit import SetFit, Tuned, pairs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,9 +66,19 @@ def test_tuning_brings_a_class_together(family: str, backbone_of: Get, small_tas
 
 
 def _gap(backbone: Backbone, rows: tuple[Row, ...] | list[Row]) -> float:
-    features = frozen_features(backbone, rows)
+    features = features_of(backbone, rows).copy()
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     targets = np.array([row.target for row in rows])
     same = (targets[:, None] == targets) & ~np.eye(len(rows), dtype=bool)
     cosines = features @ features.T
     return float(cosines[same].mean() - cosines[targets[:, None] != targets].mean())
+
+
+def test_a_tuned_encoders_features_are_not_taken_for_the_originals(backbone_of: Get, small_tasks: dict[str, SmallTask]) -> None:
+    backbone, data, run = ready(backbone_of("masked_lm"), small_tasks["classification"])
+    plain = features_of(backbone, data.test)
+    torch.manual_seed(0)
+    tuned = SetFit(partners=2, learning_rate=3e-3).adapt(backbone, data, run)
+    assert isinstance(tuned, Tuned) and backbone.identity
+    assert not np.allclose(features_of(tuned.backbone, data.test), plain)
+    assert np.array_equal(features_of(backbone, data.test), plain)

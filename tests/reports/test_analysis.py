@@ -9,8 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-
-from harness.errors import InputError
 from harness.reports.analysis import Options, analyse
 from harness.reports.analysis.cells import describe_cells
 from harness.reports.analysis.codec import decoder, encode
@@ -22,6 +20,8 @@ from harness.reports.analysis.summaries import summary_interval, welch_from_summ
 from harness.reports.statistics.paired import paired_difference
 from harness.reports.statistics.result import TestResult
 from harness.reports.synthetic import Plan, synthetic_results
+
+from harness.errors import InputError
 from harness.results import Results
 
 FAST = Options(n_resamples=1000)
@@ -204,7 +204,9 @@ def test_pairing_needs_equal_rows() -> None:
     results = synthetic_results(Plan(methods=2, tasks=1, seeds=4, failure_rate=0))
     [grid] = build_grids(results)
     other = results.trials.assign(
-        data_digest=np.where(results.trials["arm"] == "method-01", "own" + results.trials["seed"].astype(str), results.trials["data_digest"])
+        data_digest=np.where(
+            results.trials["arm"] == "method-01", "own" + results.trials["seed"].astype(str), results.trials["data_digest"]
+        )
     )
     [apart] = build_grids(Results(other, results.scores))
     [column] = grid.columns
@@ -275,7 +277,15 @@ def test_bad_input_gives_one_line(change, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("plan", [Plan(methods=1, tasks=1, seeds=1), Plan(methods=2, tasks=1, seeds=1), Plan(methods=1, tasks=3), Plan(methods=2, tasks=1, seeds=2, examples=2)])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(methods=1, tasks=1, seeds=1),
+        Plan(methods=2, tasks=1, seeds=1),
+        Plan(methods=1, tasks=3),
+        Plan(methods=2, tasks=1, seeds=2, examples=2),
+    ],
+)
 def test_small_stores_give_a_report_without_a_false_number(plan: Plan) -> None:
     family = analyse(synthetic_results(replace(plan, failure_rate=0)), FAST).families[0]
     for cell in family.cells:

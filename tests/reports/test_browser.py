@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from harness.reports.analysis import Options, analyse, digits
 from harness.reports.command import write_report
 from harness.reports.synthetic import Plan, synthetic_results
@@ -30,11 +29,19 @@ def arms(browser: Any) -> list[str]:
 
 
 def choose(browser: Any, tool: str, value: str) -> None:
-    browser.run('const e = document.querySelector(`[data-tool="${arguments[0]}"]`); e.value = arguments[1]; e.dispatchEvent(new Event("input", {bubbles: true}))', tool, value)
+    browser.run(
+        'const e = document.querySelector(`[data-tool="${arguments[0]}"]`); e.value = arguments[1]; e.dispatchEvent(new Event("input", {bubbles: true}))',
+        tool,
+        value,
+    )
 
 
 def click_head(browser: Any, key: str, shift: bool = False) -> None:
-    browser.run('document.querySelector(`[data-key="${arguments[0]}"] button`).dispatchEvent(new MouseEvent("click", {bubbles: true, shiftKey: arguments[1]}))', key, shift)
+    browser.run(
+        'document.querySelector(`[data-key="${arguments[0]}"] button`).dispatchEvent(new MouseEvent("click", {bubbles: true, shiftKey: arguments[1]}))',
+        key,
+        shift,
+    )
 
 
 def aria(browser: Any, key: str) -> str:
@@ -62,7 +69,9 @@ def test_sorting_by_one_and_several_keys(browser: Any, index: Path) -> None:
     assert arms(browser) == start and aria(browser, "arm") == "none"
     click_head(browser, "tuning")
     click_head(browser, "arm", shift=True)
-    trials = browser.run("return Array.from(document.querySelectorAll('[data-role=board] tbody tr')).map(r => Number(r.cells[DATA_INDEX()].dataset.v)); function DATA_INDEX() { return Array.from(document.querySelectorAll('[data-role=board] thead th')).findIndex(t => t.dataset.key === 'tuning') }")
+    trials = browser.run(
+        "return Array.from(document.querySelectorAll('[data-role=board] tbody tr')).map(r => Number(r.cells[DATA_INDEX()].dataset.v)); function DATA_INDEX() { return Array.from(document.querySelectorAll('[data-role=board] thead th')).findIndex(t => t.dataset.key === 'tuning') }"
+    )
     assert trials == sorted(trials)
     groups: dict[int, list[str]] = {}
     for name, n in zip(arms(browser), trials):
@@ -87,7 +96,9 @@ def test_filters_say_that_the_selection_is_descriptive(browser: Any, index: Path
     assert "1 of 6 arms" in browser.run(banner)
     choose(browser, "search", "")
     choose(browser, "tag", "topic")
-    shown = browser.run("return Array.from(document.querySelectorAll('[data-role=board] thead th')).filter(t => /^c\\d/.test(t.dataset.key) && t.offsetParent).length")
+    shown = browser.run(
+        "return Array.from(document.querySelectorAll('[data-role=board] thead th')).filter(t => /^c\\d/.test(t.dataset.key) && t.offsetParent).length"
+    )
     assert shown == 1 and "not tested" in browser.run(banner)
     browser.run("document.querySelector('[data-tool=reset]').click()")
     choose(browser, "parameters", "5000")
@@ -114,7 +125,11 @@ def test_theme_switches_and_keeps_contrast(browser: Any, index: Path) -> None:
     browser.open(index)
     colours = []
     for _ in range(3):
-        colours.append(browser.run("return [document.querySelector('#theme').dataset.theme, getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"))
+        colours.append(
+            browser.run(
+                "return [document.querySelector('#theme').dataset.theme, getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+            )
+        )
         browser.run("document.querySelector('#theme').click()")
     assert [c[0] for c in colours] == ["auto", "light", "dark"]
     assert colours[1][1:] != colours[2][1:]
@@ -144,7 +159,14 @@ def test_text_colours_reach_aa(browser: Any, index: Path, theme: str) -> None:
     return Object.fromEntries(['--paper', '--raised', '--ink', '--soft', '--accent', '--good', '--bad', '--good-wash', '--bad-wash', '--mark'].map(n => [n, read(n)]));
     """
     found = browser.run(script)
-    pairs = [("--ink", "--paper"), ("--ink", "--raised"), ("--soft", "--paper"), ("--soft", "--raised"), ("--accent", "--paper"), ("--bad", "--paper")]
+    pairs = [
+        ("--ink", "--paper"),
+        ("--ink", "--raised"),
+        ("--soft", "--paper"),
+        ("--soft", "--raised"),
+        ("--accent", "--paper"),
+        ("--bad", "--paper"),
+    ]
     pairs += [("--good", "--good-wash"), ("--bad", "--bad-wash"), ("--ink", "--mark")]
     for text, ground in pairs:
         assert contrast(found[text], found[ground]) >= 4.5, (text, ground)
@@ -160,7 +182,9 @@ def test_baseline_shows_the_numbers_of_the_analysis(browser: Any, index: Path) -
         for base in range(6):
             choose(browser, "scope", scope)
             choose(browser, "baseline", str(base))
-            rows = browser.run("return Array.from(document.querySelectorAll('[data-role=forest] tbody tr')).map(r => [r.cells[0], r.cells[1], r.cells[4]].map(c => c.textContent.replace(' ≠', '')))")
+            rows = browser.run(
+                "return Array.from(document.querySelectorAll('[data-role=forest] tbody tr')).map(r => [r.cells[0], r.cells[1], r.cells[4]].map(c => c.textContent.replace(' ≠', '')))"
+            )
             assert len(rows) == 5
             for arm, difference, p in rows:
                 pair = next(pair for pair in family.pairs if {pair.a, pair.b} == {arm, order[base]})
@@ -191,14 +215,18 @@ def test_row_detail_and_hidden_columns(browser: Any, index: Path) -> None:
     assert browser.run("return document.querySelector('tr.detail a').getAttribute('href')").startswith("examples/task-00.html#pair-")
     browser.run("document.querySelector('[data-role=board] tbody th button').click()")
     assert browser.run("return document.querySelectorAll('tr.detail').length") == 0
-    browser.run("const b = document.querySelector('[data-tool=columns] input[data-key=score]'); b.checked = false; b.dispatchEvent(new Event('change'))")
+    browser.run(
+        "const b = document.querySelector('[data-tool=columns] input[data-key=score]'); b.checked = false; b.dispatchEvent(new Event('change'))"
+    )
     assert browser.run("return document.querySelector('[data-role=board] [data-key=score]').offsetParent === null")
     assert "hide=score" in browser.run("return decodeURIComponent(location.hash)")
 
 
 def test_copies_and_downloads(browser: Any, index: Path) -> None:
     browser.open(index)
-    table = browser.run("const b = made.get(0).board; return [markdown(shownTable(b)), latex(shownTable(b)), csv(shownTable(b)), JSON.stringify(b.family)]")
+    table = browser.run(
+        "const b = made.get(0).board; return [markdown(shownTable(b)), latex(shownTable(b)), csv(shownTable(b)), JSON.stringify(b.family)]"
+    )
     assert table[0].count("\n") == 8 and "\\toprule" in table[1]
     rows = list(csv.reader(table[2].splitlines()))
     assert len(rows) == 7 and len({len(row) for row in rows}) == 1

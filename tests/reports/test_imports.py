@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from harness.errors import InputError
 from harness.reports.analysis import Options, analyse
 from harness.reports.imports import Mapping, read_helm, read_lm_eval, read_long_table, read_peft
 from harness.reports.imports.command import import_results
+
+from harness.errors import InputError
 from harness.results import TRIAL_COLUMNS, Results
 from harness.store import load_results
 
@@ -60,7 +60,9 @@ def test_reading_twice_gives_the_same_identities(tmp_path: Path) -> None:
 
 
 def test_summaries_are_not_paired_and_not_resampled(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.csv", "m,t,mean,sd\n" + "".join(f"{m},{t},{0.5 + 0.1 * i},0.02\n" for i, m in enumerate("abc") for t in "xy"))
+    path = write(
+        tmp_path / "s.csv", "m,t,mean,sd\n" + "".join(f"{m},{t},{0.5 + 0.1 * i},0.02\n" for i, m in enumerate("abc") for t in "xy")
+    )
     mapping = Mapping({"arm": "m", "task": "t", "score": "mean", "score_sd": "sd"}, {"score_n": "5", "score_spread_covers": "seeds"})
     family = analyse(Results(read_long_table(path, mapping).trials), FAST).families[0]
     assert {pair.test.method for pair in family.column_pairs} == {"Welch t from summaries"}
@@ -170,8 +172,17 @@ def test_helm(tmp_path: Path) -> None:
         name = {"name": "exact_match", "split": "test"}
         write(folder / "run_spec.json", json.dumps(spec))
         write(folder / "stats.json", json.dumps([{"name": name, "count": 1, "mean": float(np.mean(right)), "sum": float(np.mean(right))}]))
-        instances = [{"instance_id": f"id{i}", "train_trial_index": 0, "stats": [{"name": name, "count": 1, "sum": v}]} for i, v in enumerate(right)]
-        instances.append({"instance_id": "id0", "train_trial_index": 0, "perturbation": {"name": "typos"}, "stats": [{"name": name, "count": 1, "sum": 0}]})
+        instances = [
+            {"instance_id": f"id{i}", "train_trial_index": 0, "stats": [{"name": name, "count": 1, "sum": v}]} for i, v in enumerate(right)
+        ]
+        instances.append(
+            {
+                "instance_id": "id0",
+                "train_trial_index": 0,
+                "perturbation": {"name": "typos"},
+                "stats": [{"name": name, "count": 1, "sum": 0}],
+            }
+        )
         write(folder / "per_instance_stats.json", json.dumps(instances))
     found = read_helm(tmp_path)
     assert found.trials.set_index("arm")["score"].to_dict() == {"a/x": 0.75, "b/y": 0.5}
@@ -217,6 +228,16 @@ def test_shared_results_read() -> None:
     # every published accuracy is a whole number of the 1319 test questions
     right = peft.trials["score"] * 1319
     assert np.allclose(right, right.round(), atol=1e-6)
-    mapping = Mapping({"arm": "prompt", "task": "dataset", "shots": "shot", "selection": "pretrain", "family": "task", "score": "acc", "score_sd": "acc_sd"})
+    mapping = Mapping(
+        {
+            "arm": "prompt",
+            "task": "dataset",
+            "shots": "shot",
+            "selection": "pretrain",
+            "family": "task",
+            "score": "acc",
+            "score_sd": "acc_sd",
+        }
+    )
     graphs = read_long_table(SHARED / "prog_graph_prompts" / "summary.csv", mapping)
     assert "None" in set(graphs.trials["arm"]) and len(graphs.trials) == 714

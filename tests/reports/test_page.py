@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 import time
@@ -11,7 +12,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-
 from harness.reports.analysis import Options, analyse, digits
 from harness.reports.analysis.codec import results_json
 from harness.reports.analysis.findings import ClaimRow
@@ -21,6 +21,7 @@ from harness.reports.exports import leaderboard_csv, leaderboard_markdown, table
 from harness.reports.figures import write_figures
 from harness.reports.html import SECTIONS, Section, render_page
 from harness.reports.synthetic import Plan, synthetic_results
+
 from harness.results import Results
 
 VOID = {"meta", "link", "input", "br", "circle", "line", "rect", "path", "polygon"}
@@ -96,7 +97,7 @@ def test_structure(page: Page) -> None:
 
 def test_headings_go_down_by_one(page: Page) -> None:
     levels = [int(tag[1]) for tag, _, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
-    assert all(b <= a + 1 for a, b in zip(levels, levels[1:]))
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
 
 
 def test_tables_have_captions_and_scopes(page: Page) -> None:
@@ -133,7 +134,9 @@ def test_sections_in_order(page: Page) -> None:
     names = [(attributes.get("id") or "").split("-", 1)[-1] for attributes in page.all("section")]
     expected = [section.name for section in SECTIONS if section.name in names]
     assert names == expected
-    assert {"verdict", "leaderboard", "forest", "pairs", "critical", "ranks", "profiles", "variance", "templates", "curves", "cost"} <= set(names)
+    assert {"verdict", "leaderboard", "forest", "pairs", "critical", "ranks", "profiles", "variance", "templates", "curves", "cost"} <= set(
+        names
+    )
     assert {"power", "claims", "failures", "provenance"} <= set(names)
 
 
@@ -239,7 +242,17 @@ def test_example_pages_are_linked_and_parse(tmp_path: Path) -> None:
     def records(trial: str) -> pd.DataFrame:
         task = trial.split(".")[0]
         ids = [f"{task}/{i}" for i in range(200)]
-        return pd.DataFrame({"example": ids, "cluster": None, "gold": "yes", "prediction": "<i>no</i>", "output": "", "prompt": "is <b>it</b>?", "value": 0.0})
+        return pd.DataFrame(
+            {
+                "example": ids,
+                "cluster": None,
+                "gold": "yes",
+                "prediction": "<i>no</i>",
+                "output": "",
+                "prompt": "is <b>it</b>?",
+                "value": 0.0,
+            }
+        )
 
     results = synthetic_results(Plan(methods=3, tasks=2, failure_rate=0))
     results.record_loader = records

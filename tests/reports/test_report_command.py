@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from harness.reports.imports.command import import_results
 
 from harness.cli import main
-from harness.reports.imports.command import import_results
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,9 @@ def test_writes_a_report_and_prints_the_page_last(store: Path, tmp_path: Path, c
         (["--relevant", "0"], "is no difference"),
     ],
 )
-def test_bad_options_give_one_line(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+def test_bad_options_give_one_line(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
     assert main(["report", str(store), "-o", str(tmp_path), *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1

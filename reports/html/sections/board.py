@@ -33,7 +33,9 @@ def leaderboard(view: View) -> str:
         "bytes": any(c.stored_bytes is not None for c in costs),
         "seconds": any(c.seconds_total is not None for c in costs),
         "memory": any(c.peak_bytes is not None for c in costs),
-        "normalised": any(row.normalised is not None for row in family.standings) and family.unit != "normalised",
+        "normalised": any(row.normalised is not None for row in family.standings)
+        and family.unit != "normalised"
+        and any((column.floor, column.ceiling) != (0.0, 1.0) for column in family.columns),
         "iqm": any(row.iqm.estimate is not None for row in family.standings),
         "best": any(row.p_best is not None for row in family.standings),
         "win": any(row.win_rate is not None for row in family.standings),

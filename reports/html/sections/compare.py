@@ -175,7 +175,7 @@ def _diagram(view: View, found: CriticalDifference, kept: Sequence[int]) -> str:
     for order, i in enumerate(kept):
         left = order < half
         y = below + 22 * (order if left else len(kept) - 1 - order) + 12
-        x, end = scale(found.mean_ranks[i]), 200.0 if left else width - 200.0
+        x, end = scale(found.mean_ranks[i]), 240.0 if left else width - 240.0
         drawing.line(x, top, x, y)
         drawing.line(x, y, end, y)
         letters = found.letters.get(found.arms[i], "")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers.activations import NewGELUActivation
 
-from harness.backbones import files
+from harness.backbones import files, hub
 from harness.backbones.capabilities import EXPECTED
 from harness.backbones.describe import describe, parse
 from harness.backbones.load import CLASSES, clear, load
@@ -179,16 +179,44 @@ def test_remote_code_is_refused(copy: Callable[[str], Path]) -> None:
         load({"folder": str(folder)})
 
 
-def test_the_hub_out_of_reach_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_out_of_reach_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "reachable", lambda: False)
+    spec = {"hub": "no-such-organisation/model", "family": "causal_lm"}
+    with pytest.raises(InputError, match=r"config\.json of no-such-organisation/model.*HF_HOME"):
+        describe(spec)
+    planned = describe(spec, fetch=False)
+    assert (planned.folder, planned.family) == (None, "causal_lm")
+
+
+@pytest.fixture
+def hub_cache(folder_of: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hub cache as the library lays it out, holding one model at one commit; the network is out of reach."""
     import huggingface_hub.constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    files._hub_file.cache_clear()
-    with pytest.raises(InputError, match=r"config\.json of no-such-organisation/model.*HF_HOME"):
-        describe({"hub": "no-such-organisation/model", "family": "causal_lm"})
-    planned = describe({"hub": "no-such-organisation/model", "family": "causal_lm"}, fetch=False)
-    assert (planned.folder, planned.family) == (None, "causal_lm")
-    files._hub_file.cache_clear()
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    root = tmp_path / "cache" / "models--org--tiny"
+    shutil.copytree(folder_of("gpt2"), root / "snapshots" / commit)
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(hub, "reachable", lambda: False)
+    return root / "snapshots" / commit
+
+
+def test_a_model_in_the_hubs_cache_is_used_offline(hub_cache: Path) -> None:
+    found = describe("org/tiny")
+    assert (found.folder, found.revision, found.family) == (hub_cache, hub_cache.name, "causal_lm")
+    assert load("org/tiny").features(["a"]).shape == (1, 32)
+    assert describe({"hub": "org/tiny", "revision": hub_cache.name}).identity == found.identity
+
+
+def test_a_cached_model_without_weights_names_the_file(hub_cache: Path) -> None:
+    (hub_cache / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"model\.safetensors of org/tiny"):
+        describe("org/tiny")
+    (hub_cache / files.WEIGHTS_INDEX).write_text(json.dumps({"weight_map": {"a": "model-00001-of-00001.safetensors"}}))
+    with pytest.raises(InputError, match=r"model-00001-of-00001\.safetensors of org/tiny"):
+        describe("org/tiny")
 
 
 def test_the_same_backbone_is_loaded_once(folder_of: Folder) -> None:
