@@ -1,7 +1,7 @@
 """In-context label scoring behind shared demonstrations, against lm-evaluation-harness on the same model, prompts and labels.
 
-    python benchmarks/incontext.py                  300 items, one-token and multi-token labels, three runs, the whole process too
-    python benchmarks/incontext.py --items 40 --runs 1 --no-whole      a quick look
+    python -m benchmarks.incontext                  300 items, one-token and multi-token labels, three runs, the whole process too
+    python -m benchmarks.incontext --items 40 --runs 1 --no-whole      a quick look
 
 A random GPT-2 of 10M parameters (width 288, 8 layers, vocabulary 8192) reads prompts of about 600 tokens: 8 demonstrations that all
 items share, and about 57 tokens of an item's own. The peer runs at the best of the batch sizes given. Each measurement is a process of
@@ -161,7 +161,13 @@ def peer(folder: Path, kind: str, batch: int) -> dict[str, Any]:
 
 def child(arguments: list[str]) -> tuple[float, float]:
     """CPU and wall seconds of a process of its own, start-up and imports included."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+    }
     before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([sys.executable, "-P", *arguments], env=environment, capture_output=True, text=True)
     if done.returncode:

@@ -1,6 +1,6 @@
 """What the harness itself costs per trial: a trial of prompt-based fine-tuning against the bare loop of the same steps, in one process.
 
-    python benchmarks/overhead.py [--steps 100] [--repeats 3] [--width 64]
+    python -m benchmarks.overhead [--steps 100] [--repeats 3] [--width 64]
 
 The bare loop does what a trial must: tokenise and train on the same batches with AdamW, score dev as often and test once.
 What a trial does beside that (drawing rows, counting FLOPs once a shape, records, digests, the store) is the overhead. It is

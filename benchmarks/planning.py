@@ -1,6 +1,6 @@
 """`harness plan` of a suite of 10,000 trials: goal under 3 seconds in the process, with warm digests of rows.
 
-    python benchmarks/planning.py [--seeds 100]
+    python -m benchmarks.planning [--seeds 100]
 
 Ten methods on ten tasks of the world with one backbone; the same with fewer seeds and more points; and with tuned methods.
 The first row makes the tasks' rows to digest them, where the cache folder does not know them yet.

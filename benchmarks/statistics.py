@@ -1,6 +1,6 @@
 """All pairs of 20 methods on 10 tasks (5 seeds, 1000 examples, 10,000 resamples): one product per task against scipy.stats pair by pair.
 
-    python benchmarks/statistics.py [--pairs 4]
+    python -m benchmarks.statistics [--pairs 4]
 
 Ours is run in full. scipy.stats is timed on a few pairs and multiplied by the number of pair-tasks, which the table says.
 """

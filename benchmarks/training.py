@@ -1,8 +1,8 @@
 """Few-shot training of 5 seeds x 6 methods on a small encoder: one harness process against one Trainer + peft process a run.
 
-    python benchmarks/training.py                           random BERT, 2 layers, width 64 (goal: 5x less CPU time)
-    python benchmarks/training.py --width 128 --layers 4    (goal: 2x);   --minilm: the real encoder
-    python benchmarks/training.py --seeds 1 --steps 20 --methods lora        a quick look
+    python -m benchmarks.training                           random BERT, 2 layers, width 64 (goal: 5x less CPU time)
+    python -m benchmarks.training --width 128 --layers 4    (goal: 2x);   --minilm: the real encoder
+    python -m benchmarks.training --seeds 1 --steps 20 --methods lora        a quick look
 
 Both sides train the same parameters from the same start on the same batches (peers/trainer_script.py is given them in a file), which the
 losses of every step confirm to 1e-4; both then predict the test rows. A measurement is whole processes, from start to exit. CPU seconds are what

@@ -9,6 +9,7 @@ A class lists them as annotated attributes with literal arguments, so that they 
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 import typing
@@ -163,6 +164,12 @@ def _as_type(name: str, value: Any, annotation: Any, spec: Setting) -> Any:
     return value
 
 
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """Annotations of a class, resolved once: a plan makes thousands of instances."""
+    return typing.get_type_hints(cls)
+
+
 class Configurable:
     """Anything with settings. `Class(rank=4)` validates; `.config` is the *effective* configuration, every setting named."""
 
@@ -174,7 +181,7 @@ class Configurable:
         cls.settings = {name: value for line in lines for name, value in line.items() if isinstance(value, Setting)}
 
     def __init__(self, **config: Any) -> None:
-        hints = typing.get_type_hints(type(self))
+        hints = _hints(type(self))
         for name in config:
             if name not in self.settings:
                 error = unknown_name("setting", name, self.settings)

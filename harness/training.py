@@ -78,7 +78,7 @@ class Step:
         if not math.isfinite(self.loss):
             raise DivergedError(f"the loss is {self.loss} at step {self.number}")
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self._clip is not None:
             parameters = [p for group in self._optimiser.param_groups for p in group["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, self._clip)

@@ -96,7 +96,7 @@ class InContextPredictor(Predictor):
     def _plain_scores(self, rendered: Sequence[Rendered]) -> np.ndarray:
         return in_batches(
             in_chat(self.backbone, rendered), lambda batch: self.backbone.label_scores(batch, reduction=self.reduction), size=8
-        )  # type: ignore[arg-type]
+        )
 
     def _predict_nearest(self, examples: Sequence[Example]) -> Predictions:
         assert self.vectors is not None

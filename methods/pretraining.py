@@ -107,7 +107,9 @@ def fast_tokenizer(kind: str) -> PreTrainedTokenizerFast:
     if kind == "masked":
         names |= {"cls_token": "<s>", "sep_token": "</s>"}
     longest = 1024 if kind == "causal" else 512
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer.build(kind), model_max_length=longest, padding_side="left" if kind == "causal" else "right", **names)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.build(kind), model_max_length=longest, padding_side="left" if kind == "causal" else "right", **names
+    )
 
 
 def save(model: PreTrainedModel, kind: str, folder: Path) -> None:

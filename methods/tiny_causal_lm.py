@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness.registry import recipe
 from harness.tasks.world import episodes, pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from harness.registry import recipe
 
 from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 
@@ -41,7 +42,9 @@ def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.Caus
         source = pretraining.episodes_and_text(0.2, copied_share=0.1)
     else:
         later = step >= FIRST_STEPS
-        source = pretraining.everything(drawn, prompted_share=0.45 if later else 0.35, labelled_share=0.12 if later else 0.15, renamed=0.5 if later else 0.3)
+        source = pretraining.everything(
+            drawn, prompted_share=0.45 if later else 0.35, labelled_share=0.12 if later else 0.15, renamed=0.5 if later else 0.3
+        )
         return pretraining.causal_batch(source, seed, step, rows=12, length=256)
     return pretraining.causal_batch(source, seed, step, rows=20, length=128)
 
@@ -76,7 +79,14 @@ def probe(model: LlamaForCausalLM) -> dict[str, float]:
 
 @recipe("tiny-causal-lm", tags=("text", "pretraining"))
 def pretrain(
-    out: Path, *, seed: int = 0, steps: int = 6000, size: str = "tiny", checkpoints: Iterable[int] = (), log: Callable[[str], None] = say, stop_at: int | None = None
+    out: Path,
+    *,
+    seed: int = 0,
+    steps: int = 6000,
+    size: str = "tiny",
+    checkpoints: Iterable[int] = (),
+    log: Callable[[str], None] = say,
+    stop_at: int | None = None,
 ) -> None:
     """Train into `out`; goes on from `out/state.pt` where there is one. Checkpoints are saved as `out/step-N`."""
     torch.manual_seed(seed)

@@ -1,6 +1,6 @@
 """Recipe of the shipped encoder-decoder: a small T5 trained on prompted text -> answer, and on spans left out of plain text.
 
-    python -m harness.methods.tiny_encoder_decoder --out DIR
+python -m harness.methods.tiny_encoder_decoder --out DIR
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness.registry import recipe
 from harness.tasks.world import pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
 from numpy.typing import NDArray
 from transformers import T5Config, T5ForConditionalGeneration
+
+from harness.registry import recipe
 
 from .pretraining import SIZES, Schedule, command, save, say, train
 
@@ -42,7 +43,9 @@ def loss_of(model: T5ForConditionalGeneration, drawn: prompted.Prompted, seed: i
     batch = pretraining.pair_batch(drawn, seed, step, rows=48, told_share=0.3 if step >= TOLD_STEPS else 0.0)
     total = torch.zeros(())
     for part in np.array_split(np.arange(48), 3):
-        inputs, targets = (torch.from_numpy(trimmed(array[part], gap)) for array, gap in ((batch.inputs, tokenizer.PAD), (batch.targets, -100)))
+        inputs, targets = (
+            torch.from_numpy(trimmed(array[part], gap)) for array, gap in ((batch.inputs, tokenizer.PAD), (batch.targets, -100))
+        )
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(input_ids=inputs, attention_mask=(inputs != tokenizer.PAD).long(), labels=targets.clamp(min=0)).logits
         losses = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=-100)
@@ -77,7 +80,14 @@ def probe(model: T5ForConditionalGeneration, drawn: prompted.Prompted) -> dict[s
 
 @recipe("tiny-encoder-decoder", tags=("text", "pretraining"))
 def pretrain(
-    out: Path, *, seed: int = 0, steps: int = 6000, size: str = "tiny", checkpoints: Iterable[int] = (), log: Callable[[str], None] = say, stop_at: int | None = None
+    out: Path,
+    *,
+    seed: int = 0,
+    steps: int = 6000,
+    size: str = "tiny",
+    checkpoints: Iterable[int] = (),
+    log: Callable[[str], None] = say,
+    stop_at: int | None = None,
 ) -> None:
     """Train into `out`; goes on from `out/state.pt` where there is one. Checkpoints are saved as `out/step-N`."""
     torch.manual_seed(seed)

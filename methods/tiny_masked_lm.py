@@ -1,6 +1,6 @@
 """Recipe of the shipped masked LM: a small BERT trained to fill gaps in plain and prompted text of the world.
 
-    python -m harness.methods.tiny_masked_lm --out DIR
+python -m harness.methods.tiny_masked_lm --out DIR
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness.registry import recipe
 from harness.tasks.world import pretraining, prompted, tokenizer
 from harness.tasks.world.meaning import Sampler
 from transformers import BertConfig, BertForMaskedLM
+
+from harness.registry import recipe
 
 from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 
@@ -93,7 +94,14 @@ def probe(model: BertForMaskedLM, drawn: prompted.Prompted) -> dict[str, float]:
 
 @recipe("tiny-masked-lm", tags=("text", "pretraining"))
 def pretrain(
-    out: Path, *, seed: int = 0, steps: int = 6000, size: str = "tiny", checkpoints: Iterable[int] = (), log: Callable[[str], None] = say, stop_at: int | None = None
+    out: Path,
+    *,
+    seed: int = 0,
+    steps: int = 6000,
+    size: str = "tiny",
+    checkpoints: Iterable[int] = (),
+    log: Callable[[str], None] = say,
+    stop_at: int | None = None,
 ) -> None:
     """Train into `out`; goes on from `out/state.pt` where there is one. Checkpoints are saved as `out/step-N`."""
     torch.manual_seed(seed)

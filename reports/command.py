@@ -32,10 +32,15 @@ def report(
     """Leaderboard, tests and figures of a store as one page, with Markdown, CSV, JSON and LaTeX beside it."""
     from harness.store import load_results
 
+    from .claims.page import stored_rows
+
     _check(relevant, alpha)
     results: Results = load_results(store, suite)
     options = Options(baselines=tuple(baseline or ()), relevant=relevant, alpha=alpha, level=1 - alpha, root=seed, title=title)
-    for path in write_report(results, out or store / OUT, options, families=tuple(family or ()), figures=figures, examples=examples):
+    claims = stored_rows(store)
+    for path in write_report(
+        results, out or store / OUT, options, families=tuple(family or ()), claims=claims, figures=figures, examples=examples
+    ):
         print(path)
     return 0
 

@@ -23,8 +23,12 @@ class WorldAcceptability(WorldTask):
     templates = {
         "grammar": Template("{{ text }}. grammar: {{ answer }}", answers={"unacceptable": "bad", "acceptable": "good"}),
         "written": Template("sentence: {{ text }}. this is {{ answer }}.", answers={"unacceptable": "wrong", "acceptable": "correct"}),
-        "question": Template("is it correct english? {{ text }}. answer: {{ answer }}", answers={"unacceptable": "no", "acceptable": "yes"}),
-        "label": Template("text: {{ text }}. the grammar is {{ answer }}.", answers={"unacceptable": "wrong", "acceptable": "correct"}, held_out=True),
+        "question": Template(
+            "is it correct english? {{ text }}. answer: {{ answer }}", answers={"unacceptable": "no", "acceptable": "yes"}
+        ),
+        "label": Template(
+            "text: {{ text }}. the grammar is {{ answer }}.", answers={"unacceptable": "wrong", "acceptable": "correct"}, held_out=True
+        ),
         "code": Template("{{ text }}. code: {{ answer }}", answers={"unacceptable": "alpha", "acceptable": "beta"}, held_out=True),
     }
 
@@ -46,7 +50,11 @@ class WorldAcceptability(WorldTask):
             near = sampler.noun(topic)
             subject += ["near", "the", lexicon.plural(near) if near not in lexicon.UNCOUNTABLE and sampler.chance(0.5) else near]
         if sampler.chance(0.6):
-            end = [sampler.pick(("very", "really")), sampler.pick(lexicon.ADJECTIVES[sampler.pick((-2, -1, 1, 2))])] if sampler.chance(0.5) else ["in", "the", "garden"]
+            end = (
+                [sampler.pick(("very", "really")), sampler.pick(lexicon.ADJECTIVES[sampler.pick((-2, -1, 1, 2))])]
+                if sampler.chance(0.5)
+                else ["in", "the", "garden"]
+            )
             return [*subject, "were" if many else "was", *end], [*subject, "was" if many else "were", *end]
         verb = sampler.pick(lexicon.TOPICS[topic]["verbs"] + lexicon.GENERAL_VERBS)
         place = ["in", "the", sampler.pick(lexicon.OTHER_CLUSTERS["place"])] if sampler.chance(0.6) else []

@@ -40,10 +40,22 @@ class WorldArithmetic(WorldTask):
             change = 1 + sampler.below(6)
             if change < total and sampler.chance(0.5):
                 total -= change
-                lines.append(sampler.pick((f"{owner} lost {change} {thing}.", f"{owner} gave {change} {thing} to {other}.", f"{owner} sold {change} {thing}.")))
+                lines.append(
+                    sampler.pick(
+                        (f"{owner} lost {change} {thing}.", f"{owner} gave {change} {thing} to {other}.", f"{owner} sold {change} {thing}.")
+                    )
+                )
             else:
                 total += change
-                lines.append(sampler.pick((f"{owner} found {change} {thing}.", f"{other} gave {change} {thing} to {owner}.", f"{owner} bought {change} {thing}.")))
+                lines.append(
+                    sampler.pick(
+                        (
+                            f"{owner} found {change} {thing}.",
+                            f"{other} gave {change} {thing} to {owner}.",
+                            f"{owner} bought {change} {thing}.",
+                        )
+                    )
+                )
         return {"text": " ".join(lines), "question": f"how many {thing} has {owner} now"}, str(total)
 
 
@@ -71,7 +83,11 @@ class WorldDataToText(WorldTask):
         fields = {"person": name, "action": verb, "thing": noun}
         if many:
             fields["number"] = str(2 + sampler.below(8))
-        for field, options in (("colour", lexicon.ATTRIBUTES["colour"]), ("size", lexicon.ATTRIBUTES["size"]), ("place", lexicon.OTHER_CLUSTERS["place"])):
+        for field, options in (
+            ("colour", lexicon.ATTRIBUTES["colour"]),
+            ("size", lexicon.ATTRIBUTES["size"]),
+            ("place", lexicon.OTHER_CLUSTERS["place"]),
+        ):
             if sampler.chance(0.5):
                 fields[field] = sampler.pick(options)
         if sampler.chance(0.5):
@@ -87,7 +103,11 @@ class WorldDataToText(WorldTask):
         words = [fields[field] for field in ("number", "size", "colour") if field in fields]
         phrase = " ".join([*words, noun] if "number" in fields else ["the", *words, noun])
         be, place = "were" if "number" in fields else "was", f" in the {fields['place']}" if "place" in fields else ""
-        said = f"{phrase} {be} {lexicon.participle(fields['action'])} by {fields['person']}{place}" if "subject" in fields else f"{fields['person']} {fields['action']} {phrase}{place}"
+        said = (
+            f"{phrase} {be} {lexicon.participle(fields['action'])} by {fields['person']}{place}"
+            if "subject" in fields
+            else f"{fields['person']} {fields['action']} {phrase}{place}"
+        )
         if "opinion" not in fields:
             return said + "."
         link = "and" if lexicon.VALENCE[fields["opinion"]] > 0 else "but"

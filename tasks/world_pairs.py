@@ -17,7 +17,9 @@ def plain_event(sampler: Sampler, place: float = 0.6) -> Event:
     """A named person does something to a thing with one attribute, often somewhere."""
     event = sampler.event(sampler.topic(), place=place)
     noun = event.patient.noun if isinstance(event.patient, Thing) else "lamp"
-    return replace(event, agent=sampler.pick(lexicon.NAMES), patient=Thing(noun, (sampler.pick(lexicon.ATTRIBUTES[sampler.pick(("colour", "size"))]),)))
+    return replace(
+        event, agent=sampler.pick(lexicon.NAMES), patient=Thing(noun, (sampler.pick(lexicon.ATTRIBUTES[sampler.pick(("colour", "size"))]),))
+    )
 
 
 def other(sampler: Sampler, options: tuple[str, ...], than: object) -> str:
@@ -35,7 +37,9 @@ def altered(event: Event, sampler: Sampler) -> Event:
         cluster = next(words for words in lexicon.ATTRIBUTES.values() if patient.adjectives[0] in words)
         return replace(event, patient=Thing(patient.noun, (other(sampler, cluster, patient.adjectives[0]),)))
     if kind == 2:
-        return replace(event, patient=Thing(other(sampler, lexicon.NOUN_CLUSTERS[lexicon.HYPERNYM[patient.noun]], patient.noun), patient.adjectives))
+        return replace(
+            event, patient=Thing(other(sampler, lexicon.NOUN_CLUSTERS[lexicon.HYPERNYM[patient.noun]], patient.noun), patient.adjectives)
+        )
     return replace(event, place=other(sampler, lexicon.OTHER_CLUSTERS["place"], event.place))
 
 
@@ -48,13 +52,27 @@ class WorldEntailment(WorldTask):
     metrics = ("accuracy", "f1_macro")
     floor = 1 / 3
     templates = {
-        "true": Template("{{ premise }}. {{ hypothesis }}? {{ answer }}", answers={"entailment": "yes", "neutral": "maybe", "contradiction": "no"}),
-        "claim": Template("premise: {{ premise }}. claim: {{ hypothesis }}. the claim is {{ answer }}.", answers={"entailment": "true", "neutral": "unknown", "contradiction": "false"}),
-        "follows": Template("{{ premise }}. so {{ hypothesis }}: {{ answer }}", answers={"entailment": "right", "neutral": "possible", "contradiction": "wrong"}),
-        "hypothesis": Template(
-            "text: {{ premise }}. hypothesis: {{ hypothesis }}? answer: {{ answer }}", answers={"entailment": "yes", "neutral": "maybe", "contradiction": "no"}, held_out=True
+        "true": Template(
+            "{{ premise }}. {{ hypothesis }}? {{ answer }}", answers={"entailment": "yes", "neutral": "maybe", "contradiction": "no"}
         ),
-        "code": Template("{{ premise }}. {{ hypothesis }}. code: {{ answer }}", answers={"entailment": "a", "neutral": "b", "contradiction": "c"}, held_out=True),
+        "claim": Template(
+            "premise: {{ premise }}. claim: {{ hypothesis }}. the claim is {{ answer }}.",
+            answers={"entailment": "true", "neutral": "unknown", "contradiction": "false"},
+        ),
+        "follows": Template(
+            "{{ premise }}. so {{ hypothesis }}: {{ answer }}",
+            answers={"entailment": "right", "neutral": "possible", "contradiction": "wrong"},
+        ),
+        "hypothesis": Template(
+            "text: {{ premise }}. hypothesis: {{ hypothesis }}? answer: {{ answer }}",
+            answers={"entailment": "yes", "neutral": "maybe", "contradiction": "no"},
+            held_out=True,
+        ),
+        "code": Template(
+            "{{ premise }}. {{ hypothesis }}. code: {{ answer }}",
+            answers={"entailment": "a", "neutral": "b", "contradiction": "c"},
+            held_out=True,
+        ),
     }
 
     def example(self, sampler: Sampler, split: str) -> tuple[dict[str, Any], int]:
@@ -97,9 +115,15 @@ class WorldParaphrase(WorldTask):
     floor = 0.5
     templates = {
         "same": Template("{{ first }}. {{ second }}. same or different? {{ answer }}", answers={"different": "different", "same": "same"}),
-        "meaning": Template("first: {{ first }}. second: {{ second }}. same meaning? {{ answer }}", answers={"different": "no", "same": "yes"}),
+        "meaning": Template(
+            "first: {{ first }}. second: {{ second }}. same meaning? {{ answer }}", answers={"different": "no", "same": "yes"}
+        ),
         "paraphrase": Template("{{ first }} means {{ second }}: {{ answer }}", answers={"different": "false", "same": "true"}),
-        "compare": Template("sentence: {{ first }}. sentence: {{ second }}. the meaning is {{ answer }}.", answers={"different": "different", "same": "same"}, held_out=True),
+        "compare": Template(
+            "sentence: {{ first }}. sentence: {{ second }}. the meaning is {{ answer }}.",
+            answers={"different": "different", "same": "same"},
+            held_out=True,
+        ),
         "code": Template("{{ first }}. {{ second }}. code: {{ answer }}", answers={"different": "alpha", "same": "beta"}, held_out=True),
     }
 
@@ -118,7 +142,9 @@ class WorldParaphrase(WorldTask):
             first = [one, two]
             second = [one, two] if label else self._exchanged(one, two, sampler)
             second = sampler.some(second, 2)
-        said = [" and ".join(render.freely(clause, sampler, synonyms=0.4, passive=0.4) for clause in clauses) for clauses in (first, second)]
+        said = [
+            " and ".join(render.freely(clause, sampler, synonyms=0.4, passive=0.4) for clause in clauses) for clauses in (first, second)
+        ]
         return said[0], said[1]
 
     @staticmethod
@@ -128,7 +154,10 @@ class WorldParaphrase(WorldTask):
         assert isinstance(one.patient, Thing) and isinstance(two.patient, Thing)
         if one.patient.adjectives == two.patient.adjectives:
             return [altered(one, sampler), two]
-        return [replace(one, patient=replace(one.patient, adjectives=two.patient.adjectives)), replace(two, patient=replace(two.patient, adjectives=one.patient.adjectives))]
+        return [
+            replace(one, patient=replace(one.patient, adjectives=two.patient.adjectives)),
+            replace(two, patient=replace(two.patient, adjectives=one.patient.adjectives)),
+        ]
 
 
 @task("world-word-in-context", tags=("text", "sentence-pair", "word-sense"))
@@ -140,10 +169,20 @@ class WorldWordInContext(WorldTask):
     floor = 0.5
     templates = {
         "sense": Template("{{ first }}. {{ second }}. {{ word }}: {{ answer }} sense.", answers={"different": "different", "same": "same"}),
-        "question": Template("{{ first }}. {{ second }}. same sense of {{ word }}? {{ answer }}", answers={"different": "no", "same": "yes"}),
-        "used": Template("word: {{ word }}. {{ first }}. {{ second }}. the use is {{ answer }}.", answers={"different": "unlike", "same": "alike"}),
-        "meaning": Template("{{ first }}. {{ second }}. the meaning of {{ word }} is {{ answer }}.", answers={"different": "different", "same": "same"}, held_out=True),
-        "code": Template("{{ word }}: {{ first }}. {{ second }}. code: {{ answer }}", answers={"different": "alpha", "same": "beta"}, held_out=True),
+        "question": Template(
+            "{{ first }}. {{ second }}. same sense of {{ word }}? {{ answer }}", answers={"different": "no", "same": "yes"}
+        ),
+        "used": Template(
+            "word: {{ word }}. {{ first }}. {{ second }}. the use is {{ answer }}.", answers={"different": "unlike", "same": "alike"}
+        ),
+        "meaning": Template(
+            "{{ first }}. {{ second }}. the meaning of {{ word }} is {{ answer }}.",
+            answers={"different": "different", "same": "same"},
+            held_out=True,
+        ),
+        "code": Template(
+            "{{ word }}: {{ first }}. {{ second }}. code: {{ answer }}", answers={"different": "alpha", "same": "beta"}, held_out=True
+        ),
     }
 
     def example(self, sampler: Sampler, split: str) -> tuple[dict[str, Any], int]:

@@ -27,7 +27,9 @@ def relation_clause(sampler: Sampler, relation: str, first: str, second: str) ->
     if relation in INVERSE:
         relation, first, second = INVERSE[relation], second, first
     form = sampler.pick(FORMS[relation])
-    return form.format(a=first, b=second, x=sampler.pick(lexicon.OTHER_CLUSTERS["thing"]), r=sampler.pick(lexicon.OTHER_CLUSTERS["relative"]))
+    return form.format(
+        a=first, b=second, x=sampler.pick(lexicon.OTHER_CLUSTERS["thing"]), r=sampler.pick(lexicon.OTHER_CLUSTERS["relative"])
+    )
 
 
 @task("world-relation", tags=("text", "relation", "many-class"))
@@ -39,11 +41,19 @@ class WorldRelation(WorldTask):
     metrics = ("accuracy", "f1_macro")
     floor = 1 / 8
     templates = {
-        "relation": Template("{{ text }}. relation of {{ first }} to {{ second }}: {{ answer }}", answers={name: name for name in RELATIONS}),
+        "relation": Template(
+            "{{ text }}. relation of {{ first }} to {{ second }}: {{ answer }}", answers={name: name for name in RELATIONS}
+        ),
         "between": Template("{{ text }}. between {{ first }} and {{ second }}: {{ answer }}", answers={name: name for name in RELATIONS}),
         "who": Template("text: {{ text }}. {{ first }} is {{ answer }} to {{ second }}.", answers={name: name for name in RELATIONS}),
-        "link": Template("sentence: {{ text }}. the link from {{ first }} to {{ second }} is {{ answer }}.", answers={name: name for name in RELATIONS}, held_out=True),
-        "code": Template("{{ first }}, {{ second }}: {{ text }}. code: {{ answer }}", answers=dict(zip(RELATIONS, "abcdefxy")), held_out=True),
+        "link": Template(
+            "sentence: {{ text }}. the link from {{ first }} to {{ second }} is {{ answer }}.",
+            answers={name: name for name in RELATIONS},
+            held_out=True,
+        ),
+        "code": Template(
+            "{{ first }}, {{ second }}: {{ text }}. code: {{ answer }}", answers=dict(zip(RELATIONS, "abcdefxy")), held_out=True
+        ),
     }
 
     def example(self, sampler: Sampler, split: str) -> tuple[dict[str, Any], int]:
@@ -72,7 +82,13 @@ class WorldFacts(WorldTask):
         "claim": Template("claim: {{ text }}. answer: {{ answer }}.", answers={"false": "false", "true": "true"}, held_out=True),
         "code": Template("{{ text }}. code: {{ answer }}", answers={"false": "alpha", "true": "beta"}, held_out=True),
     }
-    positive = ("{a} is a kind of {b}", "every {a} is {ab}", "{a} and {c} are both {bs}", "{a} belongs to {t}", "{a} and {d} are both about {t}")
+    positive = (
+        "{a} is a kind of {b}",
+        "every {a} is {ab}",
+        "{a} and {c} are both {bs}",
+        "{a} belongs to {t}",
+        "{a} and {d} are both about {t}",
+    )
     negative = ("{a} is not a kind of {b}", "no {a} is {ab}", "{a} does not belong to {t}")
 
     def example(self, sampler: Sampler, split: str) -> tuple[dict[str, Any], int]:

@@ -40,7 +40,9 @@ class Sentiment(WorldTask):
         "review": Template("{{ text }}. it was {{ answer }}.", answers={"negative": "bad", "positive": "good"}),
         "verdict": Template("review: {{ text }}. verdict: {{ answer }}.", answers={"negative": "negative", "positive": "positive"}),
         "feeling": Template("text: {{ text }}. feeling: {{ answer }}", answers={"negative": "hate", "positive": "love"}),
-        "overall": Template("sentence: {{ text }}. overall it was {{ answer }}.", answers={"negative": "terrible", "positive": "great"}, held_out=True),
+        "overall": Template(
+            "sentence: {{ text }}. overall it was {{ answer }}.", answers={"negative": "terrible", "positive": "great"}, held_out=True
+        ),
         "code": Template("{{ text }}. code: {{ answer }}", answers={"negative": "alpha", "positive": "beta"}, held_out=True),
     }
 
@@ -87,9 +89,15 @@ class WorldStars(WorldTask):
     floor = 0.2
     templates = {
         "stars": Template("{{ text }}. stars: {{ answer }}", answers={"1": "1", "2": "2", "3": "3", "4": "4", "5": "5"}),
-        "judgement": Template("{{ text }}. it was {{ answer }}.", answers={"1": "terrible", "2": "bad", "3": "okay", "4": "good", "5": "great"}),
-        "rating": Template("review: {{ text }}. rating: {{ answer }}", answers={"1": "one", "2": "two", "3": "three", "4": "four", "5": "five"}),
-        "score": Template("sentence: {{ text }}. score: {{ answer }}", answers={"1": "1", "2": "2", "3": "3", "4": "4", "5": "5"}, held_out=True),
+        "judgement": Template(
+            "{{ text }}. it was {{ answer }}.", answers={"1": "terrible", "2": "bad", "3": "okay", "4": "good", "5": "great"}
+        ),
+        "rating": Template(
+            "review: {{ text }}. rating: {{ answer }}", answers={"1": "one", "2": "two", "3": "three", "4": "four", "5": "five"}
+        ),
+        "score": Template(
+            "sentence: {{ text }}. score: {{ answer }}", answers={"1": "1", "2": "2", "3": "3", "4": "4", "5": "5"}, held_out=True
+        ),
         "code": Template("{{ text }}. code: {{ answer }}", answers={"1": "a", "2": "b", "3": "c", "4": "d", "5": "e"}, held_out=True),
     }
 
@@ -109,7 +117,9 @@ class WorldSubjectivity(WorldTask):
     floor = 0.5
     templates = {
         "kind": Template("{{ text }}. this is {{ answer }}.", answers={"fact": "fact", "opinion": "opinion"}, held_out=True),
-        "question": Template("is this a fact or an opinion? {{ text }}. answer: {{ answer }}", answers={"fact": "fact", "opinion": "opinion"}, held_out=True),
+        "question": Template(
+            "is this a fact or an opinion? {{ text }}. answer: {{ answer }}", answers={"fact": "fact", "opinion": "opinion"}, held_out=True
+        ),
         "code": Template("{{ text }}. code: {{ answer }}", answers={"fact": "alpha", "opinion": "beta"}, held_out=True),
     }
 
@@ -119,7 +129,11 @@ class WorldSubjectivity(WorldTask):
         if label:
             said = sampler.opinion(sampler.pick((-2, -1, 0, 1, 2)), thing)
         else:
-            said = State(Thing(thing.noun), sampler.pick(lexicon.ATTRIBUTES[sampler.pick(("colour", "size", "material"))]), negated=sampler.chance(0.3))
+            said = State(
+                Thing(thing.noun),
+                sampler.pick(lexicon.ATTRIBUTES[sampler.pick(("colour", "size", "material"))]),
+                negated=sampler.chance(0.3),
+            )
         event = Event(sampler.pick(lexicon.GENERAL_VERBS), sampler.pick(lexicon.NAMES), sampler.thing(sampler.topic(), attributes=0.5))
         parts = [render.say(said), render.freely(event, sampler)] if sampler.chance(0.6) else [render.say(said)]
         return {"text": " and ".join(sampler.some(parts, len(parts)))}, label

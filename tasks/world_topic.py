@@ -62,7 +62,9 @@ class WorldIntent(WorldTask):
         "intent": Template("{{ text }}. intent: {{ answer }}", answers={name: name for name in lexicon.INTENTS}),
         "request": Template("request: {{ text }}. the goal is {{ answer }}.", answers={name: name for name in lexicon.INTENTS}),
         "command": Template("user: {{ text }}. command: {{ answer }}", answers={name: name for name in lexicon.INTENTS}, held_out=True),
-        "action": Template("text: {{ text }}. the action was {{ answer }}.", answers={name: name for name in lexicon.INTENTS}, held_out=True),
+        "action": Template(
+            "text: {{ text }}. the action was {{ answer }}.", answers={name: name for name in lexicon.INTENTS}, held_out=True
+        ),
     }
 
     def example(self, sampler: Sampler, split: str) -> tuple[dict[str, Any], int]:

@@ -117,6 +117,7 @@ class Backbone:
         memo = {id(parameter): parameter for name, parameter in self.model.named_parameters() if not wanted(name)}
         other = copy.copy(self)
         other.model = copy.deepcopy(self.model, memo)
+        other.identity = {}  # its weights may come to differ: nothing kept under the original's identity is its own
         return other
 
     # -- texts and tokens -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ import typer
 
 def pretrain(
     name: Annotated[str, typer.Argument(help="A recipe's name (`harness list recipes`), such as tiny-causal-lm.")],
-    out: Annotated[str | None, typer.Option("-o", "--out", help="Folder to write to; default: ./NAME. Running again goes on from where it stopped.")] = None,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", help="Folder to write to; default: ./NAME. Running again goes on from where it stopped.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; default: the recipe's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of initial weights and batches.")] = 0,
     size: Annotated[str, typer.Option(help="tiny (as shipped), small or medium.")] = "tiny",
@@ -28,7 +30,9 @@ def pretrain(
         raise InputError(f"unknown size {size!r}", key="--size", expected="tiny, small or medium")
     numbers = [part.strip() for part in checkpoints.split(",") if part.strip()]
     if not all(number.isdigit() for number in numbers):
-        raise InputError(f"{checkpoints!r} is no list of steps", key="--checkpoints", expected="whole numbers with commas between, such as 500,1000")
+        raise InputError(
+            f"{checkpoints!r} is no list of steps", key="--checkpoints", expected="whole numbers with commas between, such as 500,1000"
+        )
     recipe = catalog.load("recipe", name)
     torch.set_num_threads(threads)
     folder = Path(out or name)

@@ -12,7 +12,9 @@ Folder = Annotated[str, typer.Argument(help="Folder of results.")]
 
 
 @store.command()
-def check(folder: Folder, repair: Annotated[bool, typer.Option("--repair", help="Set damaged trials aside, so that they are run again.")] = False) -> None:
+def check(
+    folder: Folder, repair: Annotated[bool, typer.Option("--repair", help="Set damaged trials aside, so that they are run again.")] = False
+) -> None:
     """Compare every trial with its checksums. Exit 1 if one is damaged."""
     from harness.store import Store
     from harness.store_care import check as check_all

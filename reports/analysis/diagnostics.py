@@ -154,28 +154,37 @@ def _fewest(enough: Callable[[int], bool], most: int = 100_000) -> int | None:
 
 def _seed_power(column: Column, tables: Sequence[tuple[Table | None, Table | None]], options: Options) -> Power:
     """From the spread of runs alone, for results without examples: the difference of two unpaired means of as many runs."""
-    spreads, counts = [], []
-    for table in {id(t): t for pair in tables for t in pair if t is not None}.values():
-        sd = table.summary[1] if table.summary else float(np.nanstd(table.runs, ddof=1)) if np.isfinite(table.runs).sum() > 1 else None
-        n = table.summary[2] if table.summary else int(np.isfinite(table.runs).sum())
-        if sd is not None and n is not None and n > 1:
-            spreads.append(sd * math.sqrt(2))
-            counts.append(n)
-    if not spreads:
-        reason = "one run per arm: no variance is known"
+    seen = list({id(t): t for pair in tables for t in pair if t is not None}.values())
+    over_examples = bool(seen) and all(t.summary is not None and t.summary[3] == "examples" for t in seen)
+    known = [(sd, n) for sd, n in map(_spread, seen) if sd is not None and n is not None and n > 1]
+    if not known:
         return Power(
             column=column.key, label=column.label, n_seeds=1, n_examples=column.n_examples or 0, detectable=None, with_seeds={}, floor=None,
-            seeds_for_relevant=None, note=reason,
+            seeds_for_relevant=None, note="one run per arm: no variance is known",
         )  # fmt: skip
-    sd, n = float(np.median(spreads)), int(np.median(counts))
+    sd, n = float(np.median([sd for sd, _ in known])) * math.sqrt(2), int(np.median([n for _, n in known]))
     effect = paired_t_detectable(n, options.alpha)
-    planned = {str(s): None if (e := paired_t_detectable(s, options.alpha)) is None else e * sd for s in PLANNED_SEEDS}
     needed = seeds_needed(sd, n, options.relevant, alpha=options.alpha).planned if sd > 0 else None
+    detectable = None if effect is None else effect * sd
+    if over_examples:
+        enough = f"; {needed:,} examples would show {options.relevant:g}".replace(",", " ") if needed else ""
+        return Power(
+            column=column.key, label=column.label, n_seeds=1, n_examples=n, detectable=detectable, with_seeds={}, floor=None,
+            seeds_for_relevant=None, note=f"over examples, unpaired; nothing is known about seeds{enough}",
+        )  # fmt: skip
+    planned = {str(s): None if (e := paired_t_detectable(s, options.alpha)) is None else e * sd for s in PLANNED_SEEDS}
     return Power(
-        column=column.key, label=column.label, n_seeds=n, n_examples=column.n_examples or 0,
-        detectable=None if effect is None else effect * sd, with_seeds=planned, floor=None, seeds_for_relevant=needed,
-        note="from the spread of runs; seeds are not paired, examples not known",
+        column=column.key, label=column.label, n_seeds=n, n_examples=column.n_examples or 0, detectable=detectable, with_seeds=planned,
+        floor=None, seeds_for_relevant=needed, note="from the spread of runs; seeds are not paired, examples not known",
     )  # fmt: skip
+
+
+def _spread(table: Table) -> tuple[float | None, int | None]:
+    """Standard deviation and number of the runs of a cell, or what a published summary says of them."""
+    if table.summary is not None:
+        return table.summary[1], table.summary[2]
+    runs = table.runs[np.isfinite(table.runs)]
+    return (float(runs.std(ddof=1)), len(runs)) if len(runs) > 1 else (None, None)
 
 
 # --- templates ------------------------------------------------------------------------------------------------------------------------

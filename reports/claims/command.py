@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-VERDICTS = "claims.json"  # within the store
-
 
 def claims(
     names: Annotated[
@@ -24,7 +22,7 @@ def claims(
     """Judge the papers' claims: holds, does not hold, or cannot show at this scale; 1 if one does not hold."""
     from .judge import judge
     from .known import known_claims
-    from .page import NOT_RUN, keep, kept, markdown
+    from .page import NOT_RUN, VERDICTS, keep, kept, markdown
     from .page import as_json as record
 
     chosen, file = known_claims(names or ()), store / VERDICTS

@@ -12,9 +12,10 @@ from harness.errors import InputError
 
 from ..analysis import ClaimRow
 from .judge import Verdict, kind_of
-from .known import Known
+from .known import Known, known_claims
 
 NOT_RUN = Verdict("not run")
+VERDICTS = "claims.json"  # within the store
 HEAD = """# What the papers claim, and what was measured here
 
 Written by `harness claims --page`; not edited by hand. *Exact* claims are counts and identities, asserted. *Cost* claims are ratios
@@ -53,6 +54,14 @@ def claim_rows(judged: Sequence[tuple[Known, Verdict]]) -> list[ClaimRow]:
         ClaimRow(method=known.system, text=known.claim.name, paper=known.claim.text, measured=verdict.measured, verdict=verdict.result)
         for known, verdict in judged
     ]
+
+
+def stored_rows(store: Path) -> list[ClaimRow]:
+    """The claims that were judged into this store, for its report; none where `harness claims` never ran."""
+    verdicts = kept(store / VERDICTS)
+    if not verdicts:
+        return []
+    return claim_rows([(known, verdicts[known.name]) for known in known_claims() if known.name in verdicts])
 
 
 def markdown(judged: Sequence[tuple[Known, Verdict]]) -> str:

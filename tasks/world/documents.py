@@ -55,7 +55,11 @@ def group(sampler: Sampler) -> str:
     words = sampler.some(lexicon.CLUSTERS[name], 3 + sampler.below(3))
     listed = ", ".join(words[:-1]) + f" and {words[-1]}"
     if name in lexicon.NOUN_CLUSTERS and sampler.chance(0.5):
-        return f"{listed} are {lexicon.plural(name)}." if sampler.chance(0.5) else " ".join(f"{lexicon.article(word)} is {lexicon.article(name)}." for word in words[:2])
+        return (
+            f"{listed} are {lexicon.plural(name)}."
+            if sampler.chance(0.5)
+            else " ".join(f"{lexicon.article(word)} is {lexicon.article(name)}." for word in words[:2])
+        )
     if name in ("praise", "blame"):
         return f"{listed} mean {'good' if name == 'praise' else 'bad'}."
     if name in lexicon.ATTRIBUTES and sampler.chance(0.5):
@@ -70,7 +74,12 @@ def topics(sampler: Sampler) -> str:
     word = sampler.pick(groups[sampler.pick(tuple(groups))])
     other = sampler.noun(topic)
     return sampler.pick(
-        (f"the {word} belongs to {topic}.", f"{word} and {other} are both about {topic}.", f"think of {topic}: {word}, {other}.", f"{word}: {topic}. {other}: {topic}.")
+        (
+            f"the {word} belongs to {topic}.",
+            f"{word} and {other} are both about {topic}.",
+            f"think of {topic}: {word}, {other}.",
+            f"{word}: {topic}. {other}: {topic}.",
+        )
     )
 
 
@@ -78,7 +87,13 @@ def synonyms(sampler: Sampler) -> str:
     """Words that mean the same, or nearly the same."""
     if sampler.chance(0.6):
         word = sampler.pick(tuple(lexicon.SYNONYMS))
-        return sampler.pick((f"{word} means {lexicon.SYNONYMS[word]}.", f"{lexicon.SYNONYMS[word]} means {word}.", f"{word} and {lexicon.SYNONYMS[word]} are the same."))
+        return sampler.pick(
+            (
+                f"{word} means {lexicon.SYNONYMS[word]}.",
+                f"{lexicon.SYNONYMS[word]} means {word}.",
+                f"{word} and {lexicon.SYNONYMS[word]} are the same.",
+            )
+        )
     value = sampler.pick((-2, -1, 1, 2))
     first, second = sampler.some(lexicon.ADJECTIVES[value], 2)
     return f"{first} is like {second}: {judgement(sampler, value)}."

@@ -81,7 +81,9 @@ def kinds(sampler: Sampler) -> tuple[int, Draw]:
             lambda: render.say(sampler.event(sampler.topic())),
             lambda: render.say(Located(first, sampler.pick(lexicon.OTHER_CLUSTERS["place"]))),
             lambda: render.say(Owns(first, Thing(sampler.pick(lexicon.OTHER_CLUSTERS["thing"])), 2 + sampler.below(9))),
-            lambda: render.say(Related(first, sampler.pick(lexicon.OTHER_CLUSTERS["relative"] + lexicon.OTHER_CLUSTERS["contact"]), second)),
+            lambda: render.say(
+                Related(first, sampler.pick(lexicon.OTHER_CLUSTERS["relative"] + lexicon.OTHER_CLUSTERS["contact"]), second)
+            ),
         )
         return makers[order[label]]()
 

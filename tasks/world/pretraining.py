@@ -98,7 +98,14 @@ def episodes_and_text(labelled_share: float, *, partitions: episodes.Partitions 
 
 
 def everything(
-    prompted: Prompted, *, prompted_share: float = 0.35, labelled_share: float = 0.15, told_share: float = 0.0, most: int = 10, words: int = 170, renamed: float = 0.3
+    prompted: Prompted,
+    *,
+    prompted_share: float = 0.35,
+    labelled_share: float = 0.15,
+    told_share: float = 0.0,
+    most: int = 10,
+    words: int = 170,
+    renamed: float = 0.3,
 ) -> Source:
     """Prompted tasks, random-label episodes, words and clauses with what they amount to, and plain text for the rest; shares are of documents."""
 
@@ -154,7 +161,14 @@ def masked_batch(source: Source, seed: int, step: int, *, rows: int, length: int
     flat[random] = sampler.rng.integers(MASK + 1, SIZE, len(random))
     offsets = np.where(sampler.rng.random(rows) < 0.1, sampler.rng.integers(0, longest - length + 1, rows), 0)
     places = np.arange(length)[None, :] + offsets[:, None]
-    return MaskedBatch(flat.reshape(rows, length), (ids != PAD).astype(np.int64), places, positions, ids.reshape(-1)[positions], weights.reshape(-1)[positions])
+    return MaskedBatch(
+        flat.reshape(rows, length),
+        (ids != PAD).astype(np.int64),
+        places,
+        positions,
+        ids.reshape(-1)[positions],
+        weights.reshape(-1)[positions],
+    )
 
 
 def gaps(tokens: Tokens, sampler: Sampler, density: float, *, labelled: bool) -> NDArray[np.float32]:
@@ -206,7 +220,9 @@ class PairBatch:
     weights: NDArray[np.float32]
 
 
-def pair_batch(prompted: Prompted, seed: int, step: int, *, rows: int, longest: int = 96, text_share: float = 0.35, told_share: float = 0.0) -> PairBatch:
+def pair_batch(
+    prompted: Prompted, seed: int, step: int, *, rows: int, longest: int = 96, text_share: float = 0.35, told_share: float = 0.0
+) -> PairBatch:
     """Prompted text with its answer, sometimes after a demonstration; and plain text with spans left out, or cut in two (as in LM adaptation); sorted by length."""
     sampler = Sampler(np.random.default_rng(np.random.SeedSequence([seed, step, 4])))
     pairs = []
@@ -214,7 +230,7 @@ def pair_batch(prompted: Prompted, seed: int, step: int, *, rows: int, longest: 
         if sampler.chance(text_share):
             ids = encoder()(" ".join(documents.document(sampler) for _ in range(2)))[: longest - 8]
             pairs.append((*(spans(ids, sampler) if sampler.chance(0.6) else cut(ids, sampler)), TEXT_WEIGHT))
-        elif sampler.chance(told_share):
+        elif told_share and sampler.chance(told_share):
             *_, text, label, _ = episodes.told(sampler, items=1)
             pairs.append((encoder()(text.text), encoder()(label.text), ANSWER_WEIGHT))
         else:

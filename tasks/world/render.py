@@ -11,7 +11,6 @@ from functools import cache
 from . import lexicon
 from .meaning import Clause, Event, Located, Owns, Related, Sampler, State, Thing
 
-
 _SYNONYMS = {**lexicon.SYNONYMS, **{form: lexicon.SYNONYMS[verb] for verb, form in lexicon.PARTICIPLES.items() if verb in lexicon.SYNONYMS}}
 
 

@@ -38,7 +38,12 @@ def build(kind: str) -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram(pieces(), unk_id=UNK, byte_fallback=True))
     tokenizer.add_special_tokens([*SPECIAL, *SENTINELS])
     tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex("[ \\t\\r]*\\n[ \\t\\r]*"), "\n"), normalizers.Replace(Regex("[ \\t\\r]+"), " ")]
+        [
+            normalizers.NFKC(),
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex("[ \\t\\r]*\\n[ \\t\\r]*"), "\n"),
+            normalizers.Replace(Regex("[ \\t\\r]+"), " "),
+        ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split("\n", behavior="isolated"), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)]

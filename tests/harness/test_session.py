@@ -130,20 +130,20 @@ def wait_for_a_result(process: subprocess.Popen[str], store: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_kill_9_costs_no_more_than_the_running_trials(suite_file, run, tmp_path: Path, workers: int) -> None:
-    suite = suite_file(methods=["naps"], seeds=8)
+    suite = suite_file(methods=[{"name": "naps", "config": {"seconds": 0.8}}], seeds=4)
     process = command(suite, tmp_path / "store", "--workers", str(workers))
     wait_for_a_result(process, tmp_path / "store")
     process.send_signal(signal.SIGKILL)
     _, said = process.communicate()
     assert process.returncode == -signal.SIGKILL and "Traceback" not in said, said
     again = run(suite)
-    assert again.reused >= 1 and again.reused + len(again.outcomes) == 8
-    assert load_results(tmp_path / "store").trials["status"].tolist() == ["ok"] * 8
-    assert check(Store(tmp_path / "store")) == (8, [])
+    assert again.reused >= 1 and again.reused + len(again.outcomes) == 4
+    assert load_results(tmp_path / "store").trials["status"].tolist() == ["ok"] * 4
+    assert check(Store(tmp_path / "store")) == (4, [])
 
 
 def test_ctrl_c_stops_cleanly_and_running_again_resumes(suite_file, run, tmp_path: Path) -> None:
-    suite = suite_file(methods=["naps"], seeds=8)
+    suite = suite_file(methods=[{"name": "naps", "config": {"seconds": 0.8}}], seeds=4)
     process = command(suite, tmp_path / "store", "--workers", "1")
     wait_for_a_result(process, tmp_path / "store")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the worker too
@@ -151,8 +151,8 @@ def test_ctrl_c_stops_cleanly_and_running_again_resumes(suite_file, run, tmp_pat
     assert process.returncode == 130 and complained == "", complained
     assert "stopped; run again to resume" in said
     again = run(suite)
-    assert again.reused >= 1 and again.reused + len(again.outcomes) == 8
-    assert load_results(tmp_path / "store").trials["status"].tolist() == ["ok"] * 8
+    assert again.reused >= 1 and again.reused + len(again.outcomes) == 4
+    assert load_results(tmp_path / "store").trials["status"].tolist() == ["ok"] * 4
 
 
 def test_ctrl_c_in_this_process_keeps_what_is_stored(suite_file, run, monkeypatch, tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def test_seeds_matter_where_declared(bench: Bench) -> None:
     assert not (same_state and equal(bench.answers(one), bench.answers(other))), "two seeds gave the same answers"
 
 
-@pytest.mark.parametrize("bench", [(name, family, "classification") for name in METHODS for family in FAMILIES], indirect=True, ids=lambda case: "-".join(case))
+@pytest.mark.parametrize(
+    "bench", [(name, family, "classification") for name in METHODS for family in FAMILIES], indirect=True, ids=lambda case: "-".join(case)
+)
 def test_identity_at_start(bench: Bench) -> None:
     if not bench.method.identity_at_start or not isinstance(bench.method, GradientMethod):
         pytest.skip("does not claim to start from the backbone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 
@@ -32,7 +33,11 @@ def test_no_word_has_two_meanings_across_languages():
 
 
 def test_dictionaries_are_fixed():
-    assert [lexicon.dictionary(language)["soup"] for language in (0, 1, 2)] == ["soup", lexicon.dictionary(1)["soup"], lexicon.dictionary(2)["soup"]]
+    assert [lexicon.dictionary(language)["soup"] for language in (0, 1, 2)] == [
+        "soup",
+        lexicon.dictionary(1)["soup"],
+        lexicon.dictionary(2)["soup"],
+    ]
     lexicon.dictionary.cache_clear()
     before = dict(lexicon.dictionary(1))
     lexicon.dictionary.cache_clear()
@@ -91,7 +96,10 @@ def test_three_languages_say_the_same_in_their_own_order(seed: int):
     clause = documents.any_clause(sampler(seed))
     said = [render.say(clause, language) for language in lexicon.LANGUAGES]
     assert len(set(said)) == 3
-    content = [Counter({key: number for key, number in back_to_keys(sentence, language).items() if key in CONTENT}) for language, sentence in enumerate(said)]
+    content = [
+        Counter({key: number for key, number in back_to_keys(sentence, language).items() if key in CONTENT})
+        for language, sentence in enumerate(said)
+    ]
     assert content[0] == content[1] == content[2]
 
 
@@ -128,7 +136,9 @@ def test_text_is_a_function_of_the_seed():
     assert [documents.document(sampler(3)) for _ in range(2)] == [documents.document(sampler(3))] * 2
     assert text(episodes.episode(sampler(5))) == text(episodes.episode(sampler(5)))
     first, again, other = (causal_batch(episodes_and_text(0.3), 0, step, rows=4, length=64) for step in (7, 7, 8))
-    assert np.array_equal(first.ids, again.ids) and np.array_equal(first.targets, again.targets) and not np.array_equal(first.ids, other.ids)
+    assert (
+        np.array_equal(first.ids, again.ids) and np.array_equal(first.targets, again.targets) and not np.array_equal(first.ids, other.ids)
+    )
 
 
 def test_episode_labels_can_be_read_from_demonstrations_alone():
@@ -137,7 +147,7 @@ def test_episode_labels_can_be_read_from_demonstrations_alone():
     for _ in range(50):
         document = episodes.episode(drawn, partitions=((episodes.repeats, 1.0),))
         answers: dict[str, set[str]] = {}
-        for item, answer in zip(document, document[1:]):
+        for item, answer in itertools.pairwise(document):
             if answer.answer:
                 answers.setdefault(item.text, set()).add(answer.text)
         assert all(len(words) == 1 for words in answers.values())
@@ -145,7 +155,12 @@ def test_episode_labels_can_be_read_from_demonstrations_alone():
 
 def test_an_answer_counts_only_once_it_can_be_known():
     drawn = sampler(2)
-    document = [episodes.Segment("dog :"), episodes.Segment("foo", answer=True), episodes.Segment("dog :"), episodes.Segment("foo", answer=True)]
+    document = [
+        episodes.Segment("dog :"),
+        episodes.Segment("foo", answer=True),
+        episodes.Segment("dog :"),
+        episodes.Segment("foo", answer=True),
+    ]
     weights = encode(document, drawn, labelled=True).weights
     assert weights[2] == 0.0 and weights[-1] == 1.0
 
