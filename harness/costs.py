@@ -89,7 +89,7 @@ class Meter:
     activation_bytes: int = 0
     phase: str = "setup"
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    _known: dict[tuple[Any, ...], float] = field(default_factory=dict)
+    known: dict[tuple[Any, ...], tuple[float, int]] = field(default_factory=dict)  # shape of a step -> FLOPs, bytes saved in it
     _signature: list[tuple[Any, ...]] = field(default_factory=list)
     _counting: tuple[ExitStack, FlopCounterMode, Counter[str]] | None = None
 
@@ -101,7 +101,7 @@ class Meter:
         if not training or self.phase != "train":
             self.end_step()  # outside training every pass is a step of its own
         self._signature.append((kind, batch, length, training))
-        if self._counting is None and tuple(self._signature) not in self._known:
+        if self._counting is None and tuple(self._signature) not in self.known:
             stack = ExitStack()
             saved = stack.enter_context(saved_bytes()) if training else Counter()
             self._counting = (stack, stack.enter_context(flop_counter()), saved)
@@ -113,10 +113,11 @@ class Meter:
             stack, counter, saved = self._counting
             stack.close()
             self._counting = None
-            self._known[signature] = float(counter.get_total_flops())
-            self.activation_bytes = max(self.activation_bytes, saved["bytes"])
+            self.known[signature] = float(counter.get_total_flops()), saved["bytes"]
         if signature:
-            self.flops += self._known.get(signature, 0.0)
+            flops, saved_in_step = self.known.get(signature, (0.0, 0))
+            self.flops += flops
+            self.activation_bytes = max(self.activation_bytes, saved_in_step)
             self._signature.clear()
 
     @contextmanager

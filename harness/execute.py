@@ -9,6 +9,7 @@ import os
 import random
 import time
 import traceback
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -76,6 +77,20 @@ def data_of(trial: Trial, task: Task, streams: Streams) -> TaskData:
     return replace(data, template=trial.template)
 
 
+KEPT_COUNTS = 64  # questions whose steps' costs stay known to a process
+_counts: OrderedDict[str, dict[Any, Any]] = OrderedDict()
+
+
+def _counted(trial: Trial, device: torch.device) -> dict[Any, Any]:
+    """Costs of steps by shape, shared by trials that differ in their seeds alone: each shape is counted once a process."""
+    key = canonical({**trial.value(), "seeds": None, "device": device.type})
+    _counts.setdefault(key, {})
+    _counts.move_to_end(key)
+    while len(_counts) > KEPT_COUNTS:
+        _counts.popitem(last=False)
+    return _counts[key]
+
+
 def run_of(trial: Trial, streams: Streams, device: torch.device, notify: Notify | None = None, deadline: float | None = None) -> Run:
     return Run(
         streams,
@@ -129,6 +144,7 @@ def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Not
 
     streams = Streams(trial.seeds)
     run = run_of(trial, streams, device, notify, deadline)
+    run.meter.known = _counted(trial, device)
     meter = run.meter
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -181,7 +181,7 @@ class Configurable:
         cls.settings = {name: value for line in lines for name, value in line.items() if isinstance(value, Setting)}
 
     def __init__(self, **config: Any) -> None:
-        hints = _hints(type(self))
+        hints = _hints(typing.cast(Any, type(self)))
         for name in config:
             if name not in self.settings:
                 error = unknown_name("setting", name, self.settings)

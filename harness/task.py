@@ -227,29 +227,39 @@ class _Stock:
 def draw(task: Task, rng: np.random.Generator, *, train: Shots, dev: Shots, test_rows: int | None = None) -> TaskData:
     """Draw train and dev without overlap from the pool, by the `data` stream; test is the same for every seed.
 
-    Train is drawn first and does not depend on `dev`. Published rows that also stand in test are dropped and counted.
+    Train is drawn first and does not depend on `dev`, unless it asks for every row. Published rows that also stand in test are dropped and counted.
     """
-    test = list(task.test())
-    if not test:
-        raise InputError("the test split is empty", key=task.name)
-    in_test = {row.content for row in test}
-    pool = [row for row in task.pool() if row.content not in in_test]
-    dropped = len(task.pool()) - len(pool)
-    if isinstance(task, GeneratedTask) and dropped:
-        raise InputError(
-            f"{dropped} pool rows also stand in test", key=task.name, expected="a generated task's splits must be disjoint by content"
-        )
+    test, in_test, pool, dropped = _apart(task)
     pool = [pool[i] for i in rng.permutation(len(pool))]
     classes = list(range(len(task.labels))) if task.kind == "classification" else []
     stock = _Stock(pool)
-    taken = stock.take(train, classes, "train", task.name)
     published = task.dev_rows()
+    first = published is None and train == Shots()  # "all" rows to train on are all that dev leaves
+    held = stock.take(dev, classes, "dev", task.name) if first else []
+    taken = stock.take(train, classes, "train", task.name)
     if published is not None:
         seen = in_test | {row.content for row in taken}
         rows = [row for row in published if row.content not in seen]
         stock = _Stock([rows[i] for i in rng.permutation(len(rows))])
-    held = stock.take(dev, classes, "dev", task.name)
+    held = held if first else stock.take(dev, classes, "dev", task.name)
     if test_rows is not None and test_rows < len(test):
         order = np.random.default_rng([task.version, 7]).permutation(len(test))[:test_rows]
         test = [test[i] for i in sorted(order)]
     return TaskData(task, tuple(taken), tuple(held), tuple(test), dropped=dropped)
+
+
+def _apart(task: Task) -> tuple[list[Row], set[str], list[Row], int]:
+    """Test rows, their contents, the pool without them, and how many were dropped; digested once for each task object."""
+    kept: tuple[list[Row], set[str], list[Row], int] | None = task.__dict__.get("_kept_apart")
+    if kept is None:
+        test = list(task.test())
+        if not test:
+            raise InputError("the test split is empty", key=task.name)
+        in_test = {row.content for row in test}
+        pool = [row for row in task.pool() if row.content not in in_test]
+        dropped = len(task.pool()) - len(pool)
+        if isinstance(task, GeneratedTask) and dropped:
+            expected = "a generated task's splits must be disjoint by content"
+            raise InputError(f"{dropped} pool rows also stand in test", key=task.name, expected=expected)
+        kept = task.__dict__["_kept_apart"] = (test, in_test, pool, dropped)
+    return kept

@@ -32,7 +32,7 @@ def build(size: str = "tiny") -> LlamaForCausalLM:
         vocab_size=tokenizer.SIZE, hidden_size=shape.width, num_hidden_layers=shape.layers, num_attention_heads=shape.heads, intermediate_size=2 * shape.width,
         max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.BOS, eos_token_id=tokenizer.EOS, pad_token_id=tokenizer.PAD,
     )  # fmt: skip
-    return LlamaForCausalLM._from_config(config, attn_implementation="eager")  # the quickest on a CPU at these lengths
+    return LlamaForCausalLM._from_config(config, attn_implementation="eager")  # type: ignore[no-any-return]  # the quickest on a CPU at these lengths
 
 
 def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.CausalBatch:

@@ -24,7 +24,7 @@ from .pretraining import SIZES, Schedule, command, save, say, train
 def build(size: str = "tiny") -> T5ForConditionalGeneration:
     """Stock T5 without dropout, half of the layers in the encoder and half in the decoder."""
     shape = SIZES[size]
-    config = T5Config(
+    config = T5Config(  # type: ignore[call-arg]
         vocab_size=tokenizer.SIZE, d_model=shape.width, d_kv=shape.width // shape.heads, d_ff=2 * shape.width, num_layers=shape.layers // 2, num_heads=shape.heads,
         dropout_rate=0.0, relative_attention_num_buckets=32, pad_token_id=tokenizer.PAD, eos_token_id=tokenizer.EOS, decoder_start_token_id=tokenizer.PAD,
     )  # fmt: skip

@@ -31,12 +31,17 @@ def build(size: str = "tiny") -> BertForMaskedLM:
     angles = torch.arange(512.0)[:, None] * torch.exp(-torch.arange(0, shape.width, 2) * (np.log(10_000) / shape.width))
     with torch.no_grad():
         model.bert.embeddings.position_embeddings.weight.copy_(0.05 * torch.cat([angles.sin(), angles.cos()], 1))
-    return model
+    return model  # type: ignore[no-any-return]
 
 
-SENTENCE_STEPS, TOLD_STEPS = 1000, 2250
+SENTENCE_STEPS, TOLD_STEPS, FIRST_STEPS = 1000, 2250, 4000
 """Steps before the sentence objective joins (from the first step on, it kept the model from learning to fill gaps at all), and before documents
 that say what words and clauses amount to: prompts alone had taught syntax by then, but no label."""
+
+
+def schedule(steps: int) -> Schedule:
+    """The rates of a first run; and of one resumed after it with more steps, gentler: labels began to be learned where the first rates had fallen by half."""
+    return Schedule(steps) if steps <= FIRST_STEPS else Schedule(steps, rate=2.4e-3, matrix_rate=0.012)
 
 
 def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.MaskedBatch:
@@ -107,7 +112,7 @@ def pretrain(
     torch.manual_seed(seed)
     model, drawn = build(size), prompted.Prompted()
     train(
-        model, partial(loss_of, model, drawn, seed), Schedule(steps), out, probe_every=500,
+        model, partial(loss_of, model, drawn, seed), schedule(steps), out, probe_every=500,
         probe=partial(probe, model, drawn), checkpoints=checkpoints, save=partial(save, model, "masked"), log=log, stop_at=stop_at,
     )  # fmt: skip
 

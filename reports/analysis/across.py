@@ -153,7 +153,7 @@ def _pair(
     return Pair(
         a=a,
         b=b,
-        n_tasks=len({test.column for test in found}),
+        n_columns=len({test.column for test in found}),
         tasks=tasks,
         tasks_adjusted=tasks_adjusted,
         here=here,

@@ -164,6 +164,9 @@ def _places(grid: Grid, cells: Sequence[Cell], rows: Sequence[Standing], pairs: 
 
 def _notes(grid: Grid, unit: str) -> tuple[str, ...]:
     notes = list(grid.notes)
+    waiting = int((grid.trials["status"] == "missing").sum())
+    if waiting:
+        notes.append(f"{waiting} of {len(grid.trials)} planned results are not there yet.")
     if unit == "normalised":
         constants = ", ".join(f"{c.label}: {c.floor:g} to {c.ceiling:g}" for c in grid.columns[:12])
         notes.append(f"Metrics differ, so scores are averaged as (score - floor) / (ceiling - floor), with {constants}.")

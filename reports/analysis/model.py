@@ -194,7 +194,7 @@ class Pair:
 
     a: str
     b: str
-    n_tasks: int
+    n_columns: int
     tasks: TestResult
     tasks_adjusted: float | None
     here: TestResult

@@ -105,7 +105,7 @@ def _half(test: TestResult) -> float | None:
 
 
 def _pairs(view: View, order: Sequence[str]) -> list[list[Any]]:
-    """[i, j, here, half, p, tasks, half, p, effect, bayes or 0, wins, losses, unequal], i above j on the board, i minus j."""
+    """[i, j, here, half, p, tasks, half, p, effect, bayes or 0, wins, losses, unequal, columns], i above j on the board, i minus j."""
     rows = []
     places = view.family.places.difference
     for i, a in enumerate(order):
@@ -129,7 +129,7 @@ def _pair(pair: Pair, sign: float, places: int, alpha: float) -> list[Any]:
     return [
         signed(pair.here.estimate), _round(_half(pair.here), places), packed_pvalue(pair.here_adjusted, alpha),
         signed(pair.tasks.estimate), _round(_half(pair.tasks), places), packed_pvalue(pair.tasks_adjusted, alpha),
-        signed(pair.tasks.effect, 2), bayes, wins, losses, int(pair.unequal_tuning),
+        signed(pair.tasks.effect, 2), bayes, wins, losses, int(pair.unequal_tuning), pair.n_columns,
     ]  # fmt: skip
 
 

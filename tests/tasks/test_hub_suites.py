@@ -201,9 +201,6 @@ def test_it_runs_small_over_local_folders_in_hub_format(name: str, part: str, hu
     assert len(api.load_results(tmp_path / "store").trials) == wanted
 
 
-@pytest.mark.xfail(
-    raises=InputError, strict=True, reason="train is drawn first: all rows leave none for dev (docs/verified.md, known not to work)"
-)
 def test_all_rows_to_train_on_leave_some_for_dev(hub_data: Path) -> None:
     """What the SuperGLUE protocol freezes, with a smaller dev set."""
     import numpy as np

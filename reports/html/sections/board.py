@@ -73,7 +73,7 @@ def _caption(view: View) -> str:
     unit = {"score": family.metric, "normalised": "normalised score", "win rate": "share of rivals beaten"}[family.unit]
     return (
         f"Sorted by mean {unit} ({better}). Place: from tests {digits.generalises(family.testing.ranking_over)}; "
-        f"methods that share a letter were not told apart. Intervals of the mean: {view.analysis.options.level:.0%} {over}. "
+        f"arms that share a letter were not told apart. {f'Intervals of the mean: {view.analysis.options.level:.0%} {over}. ' if over else ''}"
         f"* in a column: not told apart from its best (Holm over its pairs)."
     )
 

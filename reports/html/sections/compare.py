@@ -56,7 +56,7 @@ def _forest_rows(view: View, baseline: str) -> list[dict[str, Any]]:
                 "high": high,
                 "p": digits.pvalue(adjusted),
                 "verdict": _verdict(estimate, adjusted, view.alpha),
-                "columns": f"{pair.wins if sign > 0 else pair.losses} / {pair.losses if sign > 0 else pair.wins}",
+                "columns": f"{pair.wins if sign > 0 else pair.losses} / {pair.losses if sign > 0 else pair.wins} of {pair.n_columns}",
                 "unequal": pair.unequal_tuning,
             }
         )

@@ -21,7 +21,7 @@ def heat(view: View) -> str | None:
     for arm in shown:
         chances = found.probabilities[found.arms.index(arm)]
         row = view.rows[arm]
-        rows.append({"arm": arm, "row": row, "cells": [{"p": p, "text": digits.share(p) if p >= LEAST else ""} for p in chances]})
+        rows.append({"arm": arm, "row": row, "cells": [{"p": p, "text": digits.chance(p) if p >= LEAST else ""} for p in chances]})
     last = max((i for row in rows for i, cell in enumerate(row["cells"]) if cell["p"] >= LEAST), default=0) + 1
     places = min(last, MOST_PLACES)
     return render(

@@ -42,13 +42,13 @@ def _bars(view: View, names: list[str]) -> str:
         drawing.text(left - 8, y + 11, label, anchor="end")
         for i, name in enumerate(names):
             share = item.shares.get(name, 0.0)
-            opacity = (1, 0.75, 0.4, 0.9, 0.6)[i % 5]
+            opacity = (0.65, 0.5, 0.35, 0.5, 0.65)[i % 5]
             drawing.rect(
                 x(start), y, x(start + share) - x(start), step - 6, style=f"fill:{colour(i)};opacity:{opacity};stroke:var(--paper)",
                 title=f"{item.label}: {WORDS[name]} {share:.0%}",
             )  # fmt: skip
             if share > 0.09:
-                drawing.text(x(start + share / 2), y + 11, f"{share:.0%}", anchor="middle", style="fill:var(--paper);font-size:10px")
+                drawing.text(x(start + share / 2), y + 11, f"{share:.0%}", anchor="middle", style="font-size:10px")
             start += share
     drawing.x_axis(x, step * len(shares) + 10, label="share of the variance of one scored example")
     what = ", ".join(WORDS[name] for name in names)

@@ -35,7 +35,7 @@ class Pairs {
     const turn = (v) => (v === null ? null : sign * v);
     const common = {
       effect: turn(row[8]), bayes: row[9] ? (sign > 0 ? row[9] : row[9].slice().reverse()) : null,
-      wins: sign > 0 ? row[10] : row[11], losses: sign > 0 ? row[11] : row[10], unequal: row[12] === 1,
+      wins: sign > 0 ? row[10] : row[11], losses: sign > 0 ? row[11] : row[10], unequal: row[12] === 1, columns: row[13],
     };
     if (scope === "here") return { ...common, estimate: turn(row[2]), half: row[3], p: row[4], places: this.family.places.difference };
     if (scope === "tasks") return { ...common, estimate: turn(row[5]), half: row[6], p: row[7], places: this.family.places.difference };
@@ -94,7 +94,7 @@ class Pairs {
       make("th", { scope: "row" }, row.arm.name + (row.unequal ? " ≠" : "")),
       make("td", {}, fixed(row.estimate, row.places, true)), make("td", {}, interval), make("td", { class: "left" }, svg),
       make("td", {}, pText(row.p)), make("td", { class: "left" }, make("span", { class: word === "better" || word === "worse" ? word : "muted" }, mark + word)),
-      make("td", {}, `${row.wins} / ${row.losses}`));
+      make("td", {}, `${row.wins} / ${row.losses} of ${row.columns}`));
   }
 
   matrix() {
