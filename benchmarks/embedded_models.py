@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +116,10 @@ def balanced(task: WorldTask, number: int, rng: np.random.Generator) -> list[Row
     return [rows[i] for i in rng.permutation(number)]
 
 
-def zero_shot(seeds: int, number: int) -> dict[str, Any]:
+def zero_shot(seeds: int, number: int, names: Sequence[str] = tuple(CLASSES)) -> dict[str, Any]:
     """Accuracy on `seeds` x `number` test rows by model, task and held-out template; a part per seed, so the interval is over parts."""
     result: dict[str, Any] = {}
-    for name in CLASSES:
-        if not (SHIPPED / name).exists():
-            continue
+    for name in names:
         model, tokenizer = load(name)
         for task in scored_tasks():
             rows = sample(task.test(), seeds * number, np.random.default_rng(1))
@@ -208,24 +206,23 @@ def fine_tuning(seeds: int, number: int, names: Sequence[str] = tuple(CLASSES)) 
 
 
 def main() -> None:
-    what: dict[str, Callable[[int, int], dict[str, Any]]] = {
-        "zero-shot": zero_shot,
-        "demonstrations": demonstrations,
-        "fine-tuning": fine_tuning,
-    }
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=tuple(what))
+    parser.add_argument("what", choices=("zero-shot", "demonstrations", "fine-tuning"))
+    parser.add_argument("--models", nargs="*", choices=tuple(CLASSES), default=tuple(CLASSES))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     began = time.monotonic()
-    result = what[arguments.what](arguments.seeds, arguments.rows)
+    if given.what == "demonstrations":
+        result = demonstrations(given.seeds, given.rows)
+    else:
+        result = (zero_shot if given.what == "zero-shot" else fine_tuning)(given.seeds, given.rows, given.models)
     print(f"{time.monotonic() - began:.0f} s")
-    if arguments.out:
-        arguments.out.write_text(json.dumps(result, indent=1))
+    if given.out:
+        given.out.write_text(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

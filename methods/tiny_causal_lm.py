@@ -21,8 +21,8 @@ from harness.registry import recipe
 
 from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 
-SHORT_STEPS, EPISODE_STEPS, FIRST_STEPS = 600, 1250, 2600
-"""Steps after which episodes of every kind begin; prompted tasks; and, in a run resumed with more steps, more prompts with other label words."""
+SHORT_STEPS, EPISODE_STEPS = 600, 1250
+"""Steps after which episodes of every kind begin, and prompted tasks."""
 
 
 def build(size: str = "tiny") -> LlamaForCausalLM:
@@ -41,11 +41,7 @@ def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.Caus
     elif step < EPISODE_STEPS:
         source = pretraining.episodes_and_text(0.2, copied_share=0.1)
     else:
-        later = step >= FIRST_STEPS
-        source = pretraining.everything(
-            drawn, prompted_share=0.45 if later else 0.35, labelled_share=0.12 if later else 0.15, renamed=0.5 if later else 0.3
-        )
-        return pretraining.causal_batch(source, seed, step, rows=12, length=256)
+        return pretraining.causal_batch(pretraining.everything(drawn), seed, step, rows=12, length=256)
     return pretraining.causal_batch(source, seed, step, rows=20, length=128)
 
 
@@ -82,7 +78,7 @@ def pretrain(
     out: Path,
     *,
     seed: int = 0,
-    steps: int = 6000,
+    steps: int = 2600,
     size: str = "tiny",
     checkpoints: Iterable[int] = (),
     log: Callable[[str], None] = say,

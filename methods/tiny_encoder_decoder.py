@@ -83,7 +83,7 @@ def pretrain(
     out: Path,
     *,
     seed: int = 0,
-    steps: int = 6000,
+    steps: int = 2190,
     size: str = "tiny",
     checkpoints: Iterable[int] = (),
     log: Callable[[str], None] = say,
@@ -93,7 +93,7 @@ def pretrain(
     torch.manual_seed(seed)
     model, drawn = build(size), prompted.Prompted()
     train(
-        model, partial(loss_of, model, drawn, seed), Schedule(steps), out, probe_every=500,
+        model, partial(loss_of, model, drawn, seed), Schedule(steps, decay=0.2), out, probe_every=500,
         probe=partial(probe, model, drawn), checkpoints=checkpoints, save=partial(save, model, "encoder-decoder"), log=log, stop_at=stop_at,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from harness.backbones.capabilities import Family
 from harness.errors import InputError
 from harness.templates import Rendered
 
-KEPT_TEXTS = 20_000  # tokenised texts kept; an evaluation asks for the same ones again
+KEPT_TOKENS = 1_000_000  # of tokenised texts that are kept, some 40 MB: an evaluation asks for the same texts again
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Encoding:
     def __init__(self, tokenizer: Any, family: Family) -> None:
         self.tokenizer, self.family = tokenizer, family
         self._pieces: dict[str, tuple[int, ...]] = {}
+        self._kept = 0
         probe = tuple(self._encode(["a"])[0])
         whole = list(tokenizer("a", verbose=False)["input_ids"])
         start = next((i for i in range(len(whole) - len(probe) + 1) if tuple(whole[i : i + len(probe)]) == probe), 0)
@@ -51,19 +52,19 @@ class Encoding:
     def learn(self, texts: Iterable[str]) -> None:
         """Tokenise the texts that are not known yet, all at once."""
         new = [text for text in dict.fromkeys(texts) if text not in self._pieces]
-        if len(self._pieces) + len(new) > KEPT_TEXTS:
+        if not new:
+            return
+        found = [tuple(ids) for ids in self._encode(new)]
+        if self._kept > KEPT_TOKENS:
             self._pieces.clear()
-        if new:
-            self._pieces.update(zip(new, map(tuple, self._encode(new))))
+            self._kept = 0
+        self._pieces.update(zip(new, found))
+        self._kept += sum(map(len, found))
 
     def pieces(self, text: str) -> tuple[int, ...]:
         """Ids of `text` without special tokens."""
-        known = self._pieces.get(text)
-        if known is None:
-            known = tuple(self._encode([text])[0])
-            if len(self._pieces) < KEPT_TEXTS:
-                self._pieces[text] = known
-        return known
+        self.learn((text,))
+        return self._pieces[text]
 
     def text(self, text: str, limit: int, *, keep: Literal["start", "end"]) -> Encoded:
         """One text with special tokens, at most `limit` ids; what is too long loses its end, or its start with keep="end"."""
