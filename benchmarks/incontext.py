@@ -1,6 +1,6 @@
 """In-context label scoring behind shared demonstrations, against lm-evaluation-harness on the same model, prompts and labels.
 
-    python -m benchmarks.incontext                  300 items, one-token and multi-token labels, three runs, the whole process too
+    python -m benchmarks.incontext                  300 items, one-token and multi-token labels, the whole process too
     python -m benchmarks.incontext --items 40 --runs 1 --no-whole      a quick look
 
 A random GPT-2 of 10M parameters (width 288, 8 layers, vocabulary 8192) reads prompts of about 600 tokens: 8 demonstrations that all
@@ -187,7 +187,7 @@ def measured(folder: Path, role: str, kind: str, batch: int = 0, runs: int = 1) 
     return {**found[(runs - 1) // 2], "all": [round(run["cpu"], 2) for run in found]}
 
 
-def compare(folder: Path, kind: str, batches: list[int], runs: int) -> dict[str, Any]:
+def compare(folder: Path, kind: str, batches: list[int], runs: int, peer_runs: int) -> dict[str, Any]:
     mine = measured(folder, "ours-flops", kind) | measured(folder, "ours", kind, runs=runs)
     report: dict[str, Any] = {
         "labels": kind,
@@ -202,8 +202,8 @@ def compare(folder: Path, kind: str, batches: list[int], runs: int) -> dict[str,
     if batches:
         theirs = {batch: measured(folder, "peer", kind, batch) for batch in batches}
         best = min(theirs, key=lambda batch: float(theirs[batch]["cpu"]))
-        if runs > 1:
-            theirs[best] = measured(folder, "peer", kind, best, runs=runs)
+        if peer_runs > 1:
+            theirs[best] = measured(folder, "peer", kind, best, runs=peer_runs)
         if not theirs[best]["same_prompts"]:
             raise SystemExit("the peer did not score the same prompts")
         difference = float(np.abs(np.array(mine["scores"]) - np.array(theirs[best]["scores"])).max())
@@ -217,14 +217,14 @@ def compare(folder: Path, kind: str, batches: list[int], runs: int) -> dict[str,
     return report
 
 
-def whole_process(folder: Path, kind: str, batch: int, runs: int) -> dict[str, Any]:
+def whole_process(folder: Path, kind: str, batch: int, runs: int, peer_runs: int) -> dict[str, Any]:
     """From the shell and back: the peer by its command line, ours with imports, load and scoring."""
     out = str(folder / "whole.json")
     mine = [child([__file__, "--role", "ours", "--folder", str(folder), "--kind", kind, "--out", out]) for _ in range(runs)]
     command = ["-m", "lm_eval", "run", "--model", "hf", "--model_args", f"pretrained={folder / 'model'},dtype=float32"]
     command += ["--include_path", str(folder / "tasks"), "--tasks", f"topics_{kind}", "--device", "cpu", "--batch_size", str(batch)]
     command += ["--log_samples", "--output_path", str(folder / "cli")]
-    theirs = [child(command) for _ in range(max(1, runs // 2))]
+    theirs = [child(command) for _ in range(peer_runs)]
     cpu, wall = (float(np.median([run[i] for run in mine])) for i in (0, 1))
     peer_cpu, peer_wall = (float(np.median([run[i] for run in theirs])) for i in (0, 1))
     return {
@@ -253,7 +253,8 @@ def run_role(given: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=300)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=3, help="of our side; the median counts")
+    parser.add_argument("--peer-runs", type=int, default=1, help="of the peer at its best batch size")
     parser.add_argument("--labels", nargs="+", choices=list(LABELS), default=list(LABELS))
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 16], help="the peer's; the best one counts")
     parser.add_argument("--no-peer", action="store_true", help="our side alone")
@@ -270,11 +271,11 @@ def main() -> None:
         build(folder, given.items)
         best = 1
         for kind in given.labels:
-            report = compare(folder, kind, [] if given.no_peer else given.batch_sizes, given.runs)
+            report = compare(folder, kind, [] if given.no_peer else given.batch_sizes, given.runs, given.peer_runs)
             best = report.get("best batch", best)
             print(json.dumps(report, indent=2), flush=True)
         if not given.no_peer and not given.no_whole:
-            print(json.dumps(whole_process(folder, given.labels[0], best, given.runs), indent=2), flush=True)
+            print(json.dumps(whole_process(folder, given.labels[0], best, given.runs, given.peer_runs), indent=2), flush=True)
 
 
 if __name__ == "__main__":
