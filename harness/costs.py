@@ -91,6 +91,7 @@ class Meter:
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     known: dict[tuple[Any, ...], tuple[float, int]] = field(default_factory=dict)  # shape of a step -> FLOPs, bytes saved in it
     _signature: list[tuple[Any, ...]] = field(default_factory=list)
+    _depth: int = 0  # phases being timed; outside of them nobody would close a counter, so none is opened
     _counting: tuple[ExitStack, FlopCounterMode, Counter[str]] | None = None
 
     def forward(self, kind: str, batch: int, length: int, tokens: int | None = None) -> None:
@@ -101,7 +102,7 @@ class Meter:
         if not training or self.phase != "train":
             self.end_step()  # outside training every pass is a step of its own
         self._signature.append((kind, batch, length, training))
-        if self._counting is None and tuple(self._signature) not in self.known:
+        if self._depth and self._counting is None and tuple(self._signature) not in self.known:
             stack = ExitStack()
             saved = stack.enter_context(saved_bytes()) if training else Counter()
             self._counting = (stack, stack.enter_context(flop_counter()), saved)
@@ -125,9 +126,11 @@ class Meter:
         """Add the seconds within to `phase` (setup, train or evaluate)."""
         before, self.phase = self.phase, phase
         start = time.perf_counter()
+        self._depth += 1
         try:
             yield
         finally:
             self.end_step()
+            self._depth -= 1
             self.seconds[phase] += time.perf_counter() - start
             self.phase = before

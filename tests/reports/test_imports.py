@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from harness.results import TRIAL_COLUMNS, Results
 from harness.store import load_results
 
 FAST = Options(n_resamples=500)
-SHARED = Path("/work/shared/data/results")
+SHARED = Path(os.environ.get("HARNESS_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "results"
 
 
 def write(path: Path, text: str) -> Path:
