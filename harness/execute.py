@@ -10,7 +10,7 @@ import random
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,14 +25,14 @@ from harness.identity import canonical
 from harness.method import Method, Predictor
 from harness.metrics import score, values
 from harness.outcome import Outcome, records_of
-from harness.predictions import Predictions
+from harness.protocols import answers, ask
 from harness.seeds import Streams
-from harness.task import Row, Shots, Task, TaskData, draw
+from harness.task import Shots, Task, TaskData, draw
 from harness.training import Budget, OutOfTime, Run
 from harness.trial import Trial
 
 if TYPE_CHECKING:
-    from harness.backbones.backbone import Backbone
+    from harness.backbones.pretrained import Pretrained
     from harness.store import Stored
 
 Notify = Callable[[int, int | None, float], None]
@@ -160,7 +160,7 @@ def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Not
         with meter.timed("train"):
             predictor = method.adapt(backbone, data, run)
         run.check_time()
-        with meter.timed("evaluate"), torch.no_grad():
+        with meter.timed("evaluate"):
             outcome = _evaluate(trial, data, predictor, run)
     outcome.costs = _costs(run, method, backbone, task, predictor)
     outcome.facts["backbone"] = backbone.identity
@@ -170,26 +170,22 @@ def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Not
 def _evaluate(trial: Trial, data: TaskData, predictor: Predictor, run: Run) -> Outcome:
     outcome = Outcome("ok", predictor=predictor)
     if data.dev:
-        predicted = _answers(predictor, data.dev)
+        with torch.no_grad():
+            predicted = answers(predictor, data.dev)
         outcome.dev_score = score(data.task.metrics[0], predicted, data.dev, data.task)
+    n_test = len(data.test)
     if trial.scored == "test":
-        predictions = _answers(predictor, data.test)
-        outcome.scores = values(data.task.metrics, predictions, data.test, data.task)
-        outcome.records = records_of(predictions, data.test, data.task)
-        outcome.shared_prompt = predictions.shared_prompt
+        answered = ask(data, predictor, run)
+        n_test = len(answered.rows)
+        outcome.scores = values(data.task.metrics, answered.predictions, answered.rows, data.task)
+        outcome.records = records_of(answered.predictions, answered.rows, data.task).assign(**answered.places)
+        outcome.shared_prompt = answered.predictions.shared_prompt
     outcome.curve = pd.DataFrame(run.curve.rows, columns=["step", "loss", "dev_score", "seconds"])
-    outcome.facts = {"rows": data.digests, "dropped": data.dropped, "notes": run.notes, "n_test": len(data.test)}
+    outcome.facts = {"rows": data.digests, "dropped": data.dropped, "notes": run.notes, "n_test": n_test}
     return outcome
 
 
-def _answers(predictor: Predictor, rows: Sequence[Row]) -> Predictions:
-    predictions = predictor.predict([row.example for row in rows])
-    if predictions.scores is not None and np.isnan(predictions.scores).any():
-        raise DivergedError("label scores are not numbers")  # the largest of them would be no answer
-    return predictions
-
-
-def _costs(run: Run, method: Method, backbone: Backbone, task: Task, predictor: Predictor) -> Costs:
+def _costs(run: Run, method: Method, backbone: Pretrained, task: Task, predictor: Predictor) -> Costs:
     tensors, _ = predictor.state()
     trainable, head = method.trainable_parameters(backbone, task), method.head_parameters(backbone, task)
     meter = run.meter

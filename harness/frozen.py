@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, computed once a process for the same texts: seeds and methods ask for the same test rows again.
+"""Features of a frozen backbone, computed once a process for the same inputs: seeds and methods ask for the same test rows again.
 
 A hit gives the same bytes and charges the same FLOPs, tokens and calls as computing them did, so costs do not depend on who came
 first; seconds are what they are.
@@ -16,7 +16,8 @@ from harness.identity import digest
 from harness.text import in_batches
 
 if TYPE_CHECKING:
-    from harness.backbones.backbone import Backbone, Pooling
+    from harness.backbones.backbone import Pooling
+    from harness.backbones.pretrained import Pretrained
 
 KEPT_BYTES = 256 << 20
 
@@ -24,9 +25,9 @@ _kept: OrderedDict[str, tuple[np.ndarray, tuple[Any, ...]]] = OrderedDict()
 _COUNTED = ("forward_calls", "tokens", "truncated_examples", "truncated_tokens", "flops")
 
 
-def frozen_features(backbone: Backbone, texts: Sequence[str | tuple[str, str]], pooling: Pooling | None = None) -> np.ndarray:
-    """float64 [N, width] pooled features without gradients; do not write into the array."""
-    key = digest([backbone.identity, str(backbone.device), pooling, [list(text) if isinstance(text, tuple) else text for text in texts]])
+def frozen_features(backbone: Pretrained, items: Sequence[Any], pooling: Pooling | None = None) -> np.ndarray:
+    """float64 [N, width] features, without gradients, of what `backbone.read` gave of examples; do not write into the array."""
+    key = digest([backbone.identity, str(backbone.device), pooling, items])
     meter: Any = backbone.meter
     if backbone.identity and key in _kept:
         _kept.move_to_end(key)
@@ -37,7 +38,7 @@ def frozen_features(backbone: Backbone, texts: Sequence[str | tuple[str, str]], 
         return features
     _settle(meter)
     before = [getattr(meter, name, 0) for name in _COUNTED]
-    features = in_batches(texts, lambda batch: backbone.features(batch, pooling=pooling))
+    features = in_batches(items, lambda batch: backbone.features(batch, pooling=pooling))
     _settle(meter)
     if backbone.identity:
         _keep(key, features, tuple(getattr(meter, name, 0) - old for name, old in zip(_COUNTED, before)))

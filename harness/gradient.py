@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -22,10 +22,9 @@ from harness.metrics import get, score
 from harness.predictions import Predictions
 from harness.settings import log_uniform, setting
 from harness.task import Example, Row, Task, TaskData
-from harness.text import generate_answers, in_batches, label_predictions, plain_text, render_all, target_text, template_of
+from harness.text import generate_answers, in_batches, label_predictions, render_all, target_text, template_of
 
 if TYPE_CHECKING:
-    from harness.backbones.backbone import Backbone
     from harness.training import Run
 
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 class Attached:
     """Trainable `parts` on a backbone: `backbone` is the given one, or a fork of it whose modules were changed."""
 
-    backbone: Backbone
+    backbone: Any
     parts: nn.Module
     injection: Callable[[Sequence[Example | Row]], Injection | None] = field(default=lambda examples: None)
     training_mode: bool = False  # dropout on while training (full fine-tuning)
@@ -50,7 +49,7 @@ class Parts(nn.Module):
 
 
 class GradientMethod(Method):
-    """Base of all methods trained by gradient on a text backbone."""
+    """Base of all methods trained by gradient."""
 
     task_kinds: ClassVar[tuple[str, ...]] = ("classification", "choice", "generation")
     readouts: ClassVar[tuple[str, ...]] = ("verbalizer", "head")
@@ -66,7 +65,7 @@ class GradientMethod(Method):
     head_rate: float = setting(1e-2, above=0, help="learning rate of a new head")
 
     @abstractmethod
-    def attach(self, backbone: Backbone, data: TaskData, run: Run) -> Attached:
+    def attach(self, backbone: Any, data: TaskData, run: Run) -> Attached:
         """Put trainable parts on `backbone`, started from `run.rng("init")`."""
         raise NotImplementedError
 
@@ -95,17 +94,17 @@ class GradientMethod(Method):
         offered = [name for name in self.readouts if name == "head" or "label_scores" in capabilities]
         return offered[0] if offered else self.readouts[0]
 
-    def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
+    def adapt(self, backbone: Any, data: TaskData, run: Run) -> Predictor:
         model = self._assemble(backbone, data, run)
         model.train_on(data, run, self)
         return model
 
-    def restore(self, backbone: Backbone, data: TaskData, run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Predictor:
+    def restore(self, backbone: Any, data: TaskData, run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Predictor:
         model = self._assemble(backbone, data, run)
         model.load(tensors)
         return model
 
-    def _assemble(self, backbone: Backbone, data: TaskData, run: Run) -> Adapted:
+    def _assemble(self, backbone: Any, data: TaskData, run: Run) -> Adapted:
         attached = self.attach(backbone, data, run)
         readout = self._readout(data.task, backbone.capabilities)
         head = None
@@ -116,10 +115,10 @@ class GradientMethod(Method):
         attached.parts.to(backbone.device)
         return Adapted(attached, data.task, run.template, head)
 
-    def head_parameters(self, backbone: Backbone, task: Task) -> int:
+    def head_parameters(self, backbone: Any, task: Task) -> int:
         if self._readout(task, backbone.capabilities) != "head":
             return 0
-        return (backbone.width + 1) * (len(task.labels) if task.kind == "classification" else 1)
+        return (int(backbone.width) + 1) * (len(task.labels) if task.kind == "classification" else 1)
 
 
 def new_head(width: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -143,20 +142,22 @@ class Adapted(Predictor):
         backbone = self.attached.backbone
         if self.head is None:
             assert self.template is not None
-            return backbone.label_scores(render_all(self.task, self.template, examples), injection=self.attached.injection(examples))
+            rendered = render_all(self.task, self.template, examples)
+            return cast(Tensor, backbone.label_scores(rendered, injection=self.attached.injection(examples)))
         if self.task.kind == "choice":
             return self._choice_scores(examples)
-        texts = [plain_text(example.inputs) for example in examples]
-        features = backbone.features(texts, injection=self.attached.injection(examples))  # type: ignore[arg-type]
+        items = [backbone.read(example.inputs) for example in examples]
+        features = backbone.features(items, injection=self.attached.injection(examples))
         return self.head(features.to(self.head.weight.dtype))  # type: ignore[no-any-return]
 
     def _choice_scores(self, examples: Sequence[Example | Row]) -> Tensor:
         """One logit for each (text, choice) pair, as in multiple-choice fine-tuning; -inf pads."""
         assert self.head is not None
         counts = [len(example.inputs["choices"]) for example in examples]
-        pairs = [(_joined(example.inputs), str(choice)) for example in examples for choice in example.inputs["choices"]]
+        backbone = self.attached.backbone
+        pairs = [(backbone.shown(example.inputs), str(choice)) for example in examples for choice in example.inputs["choices"]]
         expanded = [example for example, count in zip(examples, counts) for _ in range(count)]
-        features = self.attached.backbone.features(pairs, injection=self.attached.injection(expanded))
+        features = backbone.features(pairs, injection=self.attached.injection(expanded))
         logits = self.head(features.to(self.head.weight.dtype)).squeeze(-1)
         rows = torch.split(logits, counts)
         return torch.stack([functional.pad(row, (0, max(counts) - len(row)), value=-torch.inf) for row in rows])
@@ -167,7 +168,7 @@ class Adapted(Predictor):
             assert self.template is not None
             rendered = render_all(self.task, self.template, rows)
             targets = [target_text(self.template, row, item) for row, item in zip(rows, rendered)]
-            return self.attached.backbone.answer_loss(rendered, targets, injection=self.attached.injection(rows)).mean()
+            return cast(Tensor, self.attached.backbone.answer_loss(rendered, targets, injection=self.attached.injection(rows)).mean())
         targets_index = torch.tensor([row.target for row in rows], device=self.attached.backbone.device)
         return functional.cross_entropy(self.scores(rows).float(), targets_index)
 
@@ -208,7 +209,7 @@ class Adapted(Predictor):
         rendered = render_all(self.task, self.template, examples) if self.template is not None and self.head is None else None
         if rendered is not None:
             return label_predictions(examples, scores, rendered)
-        shown = tuple(_joined(example.inputs) for example in examples)
+        shown = tuple(self.attached.backbone.shown(example.inputs) for example in examples)
         return Predictions(tuple(e.id for e in examples), scores=scores, prompts=shown)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -221,11 +222,6 @@ class Adapted(Predictor):
         self.attached.parts.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("parts.")})
         if self.head is not None:
             self.head.load_state_dict({name[5:]: value for name, value in tensors.items() if name.startswith("head.")})
-
-
-def _joined(inputs: Mapping[str, Any]) -> str:
-    text = plain_text(inputs)
-    return text if isinstance(text, str) else " ".join(text)
 
 
 def dev_score(predictor: Predictor, data: TaskData) -> tuple[float, float]:

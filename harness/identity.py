@@ -31,9 +31,16 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if hasattr(value, "dtype") and hasattr(value, "tobytes"):  # NumPy, told without importing it: `harness list` must start at once
+        return _plain(value.item()) if value.shape == () else _array(value)
     if isinstance(value, float) and value.is_integer() and math.isfinite(value) and abs(value) < 2**53:
         return int(value)  # 1.0 and 1 ask the same question
     return value
+
+
+def _array(value: Any) -> dict[str, Any]:
+    """What stands for an image or a graph among an example's inputs: no configuration holds one."""
+    return {"dtype": str(value.dtype), "shape": list(value.shape), "bytes": digest_bytes(value.tobytes())}
 
 
 def digest(value: Any) -> str:

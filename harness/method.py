@@ -18,7 +18,6 @@ from harness.task import Example, Task, TaskData
 if TYPE_CHECKING:
     import torch
 
-    from harness.backbones.backbone import Backbone
     from harness.training import Run
 
 LARGEST_SMALL = 4_000_000  # bytes of an adaptation that `--keep small` still keeps
@@ -36,8 +35,17 @@ class Predictor:
         return {}, {}
 
 
+class Stateful(Predictor):
+    """A predictor that answers change (test-time adaptation, edits). Its `state` in the middle of a course restores it there."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Back to where `adapt` left it, bit for bit."""
+        raise NotImplementedError
+
+
 class Method(Configurable):
-    """Base of all methods.
+    """Base of all methods. `backbone` is a `Pretrained` of a family that offers what the entry `needs`: a text `Backbone`, say.
 
     task_kinds : kinds of task it can do.  random : streams its answer depends on (empty: deterministic).
     frozen_backbone : the backbone stays bitwise unchanged.  identity_at_start : before training it predicts as the backbone does.
@@ -69,21 +77,19 @@ class Method(Configurable):
         return f"{self.name} needs {', '.join(missing)}, which a {family} backbone does not offer" if missing else None
 
     @abstractmethod
-    def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
+    def adapt(self, backbone: Any, data: TaskData, run: Run) -> Predictor:
         raise NotImplementedError
 
     @abstractmethod
-    def restore(
-        self, backbone: Backbone, data: TaskData, run: Run, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]
-    ) -> Predictor:
+    def restore(self, backbone: Any, data: TaskData, run: Run, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Predictor:
         """The predictor that `state` described; `data` holds the task, its rows only where the method needs them."""
         raise NotImplementedError
 
-    def trainable_parameters(self, backbone: Backbone, task: Task) -> int:
+    def trainable_parameters(self, backbone: Any, task: Task) -> int:
         """Formula for the trained numbers of prompt or adapter, without head."""
         return 0
 
-    def head_parameters(self, backbone: Backbone, task: Task) -> int:
+    def head_parameters(self, backbone: Any, task: Task) -> int:
         return 0
 
 

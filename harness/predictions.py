@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,8 @@ class Predictions:
     values : float64 [N] for regression.
     tokens, stops : N generated token counts and stop reasons ("stop", "length", "end").
     prompts : N prompts as rendered, for people to read; None where a method shows none.
+    measures : further numbers of every example by name, float64 [N] each, NaN where undefined (an edit's efficacy, a drawn
+        image's match); metrics of those names average them.
     shared_prompt : what stands before every prompt (demonstrations), kept once.
     """
 
@@ -31,6 +34,7 @@ class Predictions:
     tokens: tuple[int, ...] | None = None
     stops: tuple[str, ...] | None = None
     prompts: tuple[str, ...] | None = None
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
     shared_prompt: str = ""
 
     def __post_init__(self) -> None:
@@ -38,6 +42,9 @@ class Predictions:
             answers: Sequence[object] | np.ndarray | None = getattr(self, name)
             if answers is not None and len(answers) != len(self.ids):
                 raise InputError(f"{len(answers)} {name} for {len(self.ids)} examples", key="predictions")
+        for name, numbers in self.measures.items():
+            if len(numbers) != len(self.ids):
+                raise InputError(f"{len(numbers)} numbers of {name} for {len(self.ids)} examples", key="predictions")
 
     @property
     def classes(self) -> np.ndarray:
@@ -45,3 +52,21 @@ class Predictions:
         if self.scores is None:
             raise InputError("these predictions have no label scores", key="predictions")
         return np.asarray(np.argmax(self.scores, axis=1), dtype=np.int64)
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of several batches as one, in order. InputError where they are not of one kind."""
+    if not parts:
+        return Predictions(())
+    first = parts[0]
+    fields = [name for name in ("texts", "raw_texts", "tokens", "stops", "prompts") if getattr(first, name) is not None]
+    arrays = [name for name in ("scores", "values") if getattr(first, name) is not None]
+    if any(getattr(part, name) is None for part in parts for name in (*fields, *arrays)) or any(
+        set(p.measures) != set(first.measures) for p in parts
+    ):
+        raise InputError("batches were answered in different ways", key="predictions")
+    together: dict[str, Any] = {name: tuple(answer for part in parts for answer in getattr(part, name)) for name in fields}
+    stacked: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    measures = {name: np.concatenate([part.measures[name] for part in parts]) for name in first.measures}
+    ids = tuple(name for part in parts for name in part.ids)
+    return Predictions(ids, **together, **stacked, measures=measures, shared_prompt=first.shared_prompt)

@@ -70,8 +70,8 @@ class Task(Configurable):
 
     entry: ClassVar[Entry]
     version: ClassVar[int] = 1
-    kind: ClassVar[str] = "classification"  # classification | choice | generation | regression
-    protocol: ClassVar[str] = "supervised"
+    kind: ClassVar[str] = "classification"  # classification | choice | generation | regression | editing
+    protocol: ClassVar[str] = "supervised"  # see harness/protocols.py
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
     floor: float | None = None  # chance, or the score of a failed run, in the primary metric
@@ -81,6 +81,8 @@ class Task(Configurable):
     max_new_tokens: int = 32
     answer_filter: str | None = None  # regular expression whose first group (or match) is the answer
     clustered: bool = False  # rows name the cluster they were drawn in: intervals must respect it
+    rounds: int = 1  # of a stream: how often all test rows arrive
+    batch: int = 64  # of a stream: examples that arrive together
 
     @property
     def name(self) -> str:
@@ -100,13 +102,21 @@ class Task(Configurable):
         """A published dev split, or None where dev is drawn from the pool."""
         return None
 
+    def arrivals(self, rows: Sequence[Row], rng: np.random.Generator) -> Iterator[list[Row]]:
+        """Batches in which `rows` arrive in one round of a stream: in random order, unless the task says otherwise."""
+        order = rng.permutation(len(rows))
+        for start in range(0, len(rows), self.batch):
+            yield [rows[i] for i in order[start : start + self.batch]]
+
     @property
     def identity(self) -> dict[str, Any]:
         """What a run's answer depends on here beside the rows: templates, labels, metrics, stops."""
         templates = {
             name: [t.text, dict(t.answers) if isinstance(t.answers, Mapping) else t.answers, t.target] for name, t in self.templates.items()
         }
+        protocol = {} if self.protocol == "supervised" else {"protocol": [self.protocol, self.rounds, self.batch]}
         return {
+            **protocol,
             "name": self.name,
             "version": self.version,
             "kind": self.kind,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.training import Run
 
 
-@method("full-fine-tuning", paper="arXiv:1810.04805", needs=("layer_tuning",), tags=("text", "baseline", "fine-tuning"))
+@method("full-fine-tuning", paper="arXiv:1810.04805", needs=("weight_tuning",), tags=("text", "vision", "graph", "baseline", "fine-tuning"))
 class FullFineTuning(LayerMethod):
     """All weights and a head."""
 

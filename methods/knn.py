@@ -18,11 +18,11 @@ from harness.task import Example, TaskData
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.backbones.backbone import Backbone
+    from harness.backbones.pretrained import Pretrained
     from harness.training import Run
 
 
-@method("knn", needs=("features",), tags=("text", "baseline", "frozen"))
+@method("knn", needs=("features",), tags=("text", "vision", "graph", "baseline", "frozen"))
 class NearestNeighbours(Method):
     """Class votes of the k most similar training rows."""
 
@@ -32,11 +32,11 @@ class NearestNeighbours(Method):
 
     k: int = setting(5, at_least=1, search=choice(1, 3, 5, 9))
 
-    def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
+    def adapt(self, backbone: Pretrained, data: TaskData, run: Run) -> Predictor:
         targets = np.asarray([int(row.target) for row in data.train])
         return NeighbourPredictor(backbone, normalised(features_of(backbone, data.train)), targets, len(data.task.labels), self.k)
 
-    def restore(self, backbone: Backbone, data: TaskData, run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Predictor:
+    def restore(self, backbone: Pretrained, data: TaskData, run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Predictor:
         return NeighbourPredictor(backbone, tensors["features"].numpy(), tensors["targets"].numpy(), len(data.task.labels), self.k)
 
 
@@ -47,7 +47,7 @@ def normalised(features: np.ndarray) -> np.ndarray:
 class NeighbourPredictor(Predictor):
     """features [N, width] of unit length, targets [N]."""
 
-    def __init__(self, backbone: Backbone, features: np.ndarray, targets: np.ndarray, classes: int, k: int) -> None:
+    def __init__(self, backbone: Pretrained, features: np.ndarray, targets: np.ndarray, classes: int, k: int) -> None:
         self.backbone, self.features, self.targets, self.classes, self.k = backbone, features, targets, classes, k
 
     def predict(self, examples: Sequence[Example]) -> Predictions:

@@ -18,21 +18,20 @@ from harness.predictions import Predictions
 from harness.registry import method
 from harness.settings import log_uniform, setting
 from harness.task import Example, Row, Task, TaskData
-from harness.text import plain_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.backbones.backbone import Backbone
+    from harness.backbones.pretrained import Pretrained
     from harness.training import Run
 
 
-def features_of(backbone: Backbone, items: Sequence[Row | Example]) -> np.ndarray:
-    """float64 [N, width] pooled features of the raw text of rows or examples."""
-    return frozen_features(backbone, [plain_text(item.inputs) for item in items])
+def features_of(backbone: Pretrained, items: Sequence[Row | Example]) -> np.ndarray:
+    """float64 [N, width] pooled features of what the backbone reads of rows or examples: raw text, images, graphs."""
+    return frozen_features(backbone, [backbone.read(item.inputs) for item in items])
 
 
-@method("linear-probe", needs=("features",), tags=("text", "baseline", "frozen"))
+@method("linear-probe", needs=("features",), tags=("text", "vision", "graph", "baseline", "frozen"))
 class LinearProbe(Method):
     """Logistic regression on frozen features."""
 
@@ -42,7 +41,7 @@ class LinearProbe(Method):
 
     c: float = setting(1.0, above=0, search=log_uniform(1e-3, 1e2), help="inverse strength of the L2 penalty")
 
-    def adapt(self, backbone: Backbone, data: TaskData, run: Run) -> Predictor:
+    def adapt(self, backbone: Pretrained, data: TaskData, run: Run) -> Predictor:
         from sklearn.linear_model import LogisticRegression
 
         features = features_of(backbone, data.train)
@@ -54,17 +53,17 @@ class LinearProbe(Method):
         bias[fitted.classes_] = np.concatenate([-fitted.intercept_ / 2, fitted.intercept_ / 2]) if two else fitted.intercept_
         return LinearPredictor(backbone, weight / scale, bias - (weight / scale) @ mean)
 
-    def restore(self, backbone: Backbone, data: TaskData, run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Predictor:
+    def restore(self, backbone: Pretrained, data: TaskData, run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Predictor:
         return LinearPredictor(backbone, tensors["weight"].numpy(), tensors["bias"].numpy())
 
-    def head_parameters(self, backbone: Backbone, task: Task) -> int:
+    def head_parameters(self, backbone: Pretrained, task: Task) -> int:
         return (backbone.width + 1) * len(task.labels)
 
 
 class LinearPredictor(Predictor):
     """weight [C, width] and bias [C] on raw features."""
 
-    def __init__(self, backbone: Backbone, weight: np.ndarray, bias: np.ndarray) -> None:
+    def __init__(self, backbone: Pretrained, weight: np.ndarray, bias: np.ndarray) -> None:
         self.backbone, self.weight, self.bias = backbone, weight, bias
 
     def predict(self, examples: Sequence[Example]) -> Predictions:

@@ -58,7 +58,7 @@ def pairs_of(rows: Sequence[Row], partners: int, rng: np.random.Generator) -> li
     return found
 
 
-@method("setfit", paper="arXiv:2209.11055", needs=("features", "layer_tuning"), tags=("text", "fine-tuning", "contrastive"))
+@method("setfit", paper="arXiv:2209.11055", needs=("tokens", "features", "layer_tuning"), tags=("text", "fine-tuning", "contrastive"))
 class SetFit(Method):
     """Contrastive tuning of all encoder weights, then logistic regression."""
 

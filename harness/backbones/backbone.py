@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +15,9 @@ from harness.backbones.capabilities import Family
 from harness.backbones.encoding import Encoded, Encoding
 from harness.backbones.generation import Generated
 from harness.backbones.injection import Injection
-from harness.backbones.meter import Meter, Tally
+from harness.backbones.pretrained import Pretrained
 from harness.templates import Rendered
+from harness.text import plain_text
 
 Pooling = Literal["mean", "first", "last"]
 Texts = Sequence[str] | Sequence[tuple[str, str]]
@@ -26,7 +26,7 @@ COMMON_WORDS = 5000  # prompts start from words among the most common ones (Lest
 DEFAULT_POOLING: dict[Family, Pooling] = {"masked_lm": "mean", "encoder": "mean", "encoder_decoder": "mean", "causal_lm": "last"}
 
 
-class Backbone:
+class Backbone(Pretrained):
     """One loaded text model: parameters frozen, in evaluation mode, and never modified in place by a method (see `fork`).
 
     width : of hidden states.  layers : number of (encoder) layers.  key_value_heads : heads of keys and values.
@@ -47,11 +47,8 @@ class Backbone:
         capabilities: frozenset[str] = frozenset(),
         identity: dict[str, Any] | None = None,
     ) -> None:
-        self.name, self.family, self.tokenizer, self.architecture = name, family, tokenizer, architecture
-        self.model = model
-        self.capabilities, self.identity = capabilities, identity or {}
-        self.max_length = max_length
-        self.meter: Meter = Tally()
+        super().__init__(name=name, family=family, model=model, capabilities=capabilities, identity=identity)
+        self.tokenizer, self.architecture, self.max_length = tokenizer, architecture, max_length
         self.encoding = Encoding(tokenizer, family)
         self.prompt_place = len(self.encoding.front) if family in ("masked_lm", "encoder") else 0
         config: Any = model.config
@@ -60,14 +57,12 @@ class Backbone:
         self.key_value_heads: int = getattr(config, "num_key_value_heads", None) or self.heads
         self.head_width: int = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or self.width // self.heads
         self.layers = len(self.layer_modules())
-        self.device: torch.device = self.model.get_input_embeddings().weight.device  # type: ignore[operator]
+        self.device = self.model.get_input_embeddings().weight.device  # type: ignore[operator]
         self.segments = getattr(config, "type_vocab_size", 0) > 1 or (
             getattr(config, "type_vocab_size", 0) == 1 and architecture.name == "bert"
         )
         self.first_position = (config.pad_token_id or 0) + 1 if architecture.first_position == "after_padding_id" else 0
         self.decoder_start: int = getattr(config, "decoder_start_token_id", None) or 0
-        model.requires_grad_(False)
-        model.eval()
 
     # -- the model and its parts ------------------------------------------------------------------------------------------------
 
@@ -95,10 +90,6 @@ class Backbone:
         path = self.architecture.layers if side == "encoder" else self.architecture.decoder_layers
         return list(self.base.get_submodule(path)) if path else []
 
-    def parameter_count(self) -> int:
-        """Numbers in the model, tied ones once."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
     @property
     def end_tokens(self) -> frozenset[int]:
         """Ids at which the model ends a text."""
@@ -107,20 +98,15 @@ class Backbone:
         ends = ends if isinstance(ends, list) else [ends]
         return frozenset(int(end) for end in (*ends, self.tokenizer.eos_token_id) if end is not None)
 
-    def fork(self, *, copy_weights: bool | Callable[[str], bool] = False) -> Backbone:
-        """A backbone of its own modules for a method that changes them; the original stays as it is.
-
-        Parameters are shared (they must then not be trained), or copied with `copy_weights`: all with True, else those whose
-        name it accepts (BitFit copies the biases alone). Everything in the fork is frozen until the method says otherwise.
-        """
-        wanted = copy_weights if callable(copy_weights) else (lambda name: bool(copy_weights))
-        memo = {id(parameter): parameter for name, parameter in self.model.named_parameters() if not wanted(name)}
-        other = copy.copy(self)
-        other.model = copy.deepcopy(self.model, memo)
-        other.identity = {}  # its weights may come to differ: nothing kept under the original's identity is its own
-        return other
-
     # -- texts and tokens -------------------------------------------------------------------------------------------------------
+
+    def read(self, inputs: Mapping[str, Any]) -> str | tuple[str, str]:
+        """The raw text fields of an example: one text, or a pair where there are exactly two; choices are left out."""
+        return plain_text(inputs)
+
+    def shown(self, inputs: Mapping[str, Any]) -> str:
+        text = plain_text(inputs)
+        return text if isinstance(text, str) else " ".join(text)
 
     def limit(self, injection: Injection | None = None) -> int:
         """How many tokens of text fit beside what is injected."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.backbones import files, hub
-from harness.backbones.capabilities import BIASES, EXPECTED, FAMILIES, Family
+from harness.backbones.capabilities import BIASES, EXPECTED, FAMILIES, MODEL_TYPES, NOT_TEXT, Family
 from harness.errors import InputError, UnsupportedError, unknown_name
 
 Spec = str | Mapping[str, Any]
@@ -135,17 +135,18 @@ _BY_CLASS_END: tuple[tuple[str, Family], ...] = (
     ("LMHeadModel", "causal_lm"),
     ("ForConditionalGeneration", "encoder_decoder"),
 )
-_BY_MODEL_TYPE: dict[str, Family] = {"gpt2": "causal_lm", "llama": "causal_lm", "t5": "encoder_decoder"}
 
 
 def family_of(config: Mapping[str, Any], folder: Path | None, label: str) -> Family:
-    """The family by the class that the configuration names; a model without a language-model head is an encoder."""
+    """The family by the class that the configuration names; a text model without a language-model head is an encoder."""
+    by_type = MODEL_TYPES.get(str(config.get("model_type")))
+    if by_type in NOT_TEXT:
+        return by_type
     classes = [str(name) for name in config.get("architectures") or ()]
     for name in classes:
         for end, family in _BY_CLASS_END:
             if name.endswith(end):
                 return family
-    by_type = _BY_MODEL_TYPE.get(str(config.get("model_type")))
     if by_type is not None:
         return by_type
     if any(name.endswith("Model") for name in classes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,13 +19,13 @@ from harness.backbones import files
 from harness.backbones.architectures import architecture_of
 from harness.backbones.attention import ATTENTION
 from harness.backbones.backbone import Backbone
-from harness.backbones.capabilities import Family
+from harness.backbones.capabilities import LOADERS, Family
 from harness.backbones.describe import BackboneInfo, Spec, describe
 from harness.backbones.meter import Tally
 from harness.errors import InputError, UnsupportedError
 from harness.identity import canonical
 
-CLASSES: dict[Family, Any] = {
+CLASSES: dict[Family, Any] = {  # of text models
     "masked_lm": transformers.AutoModelForMaskedLM,
     "causal_lm": transformers.AutoModelForCausalLM,
     "encoder_decoder": transformers.AutoModelForSeq2SeqLM,
@@ -33,11 +34,13 @@ CLASSES: dict[Family, Any] = {
 KEPT_BYTES = 2 << 30  # of weights of backbones that stay loaded; the newest stays whatever its size
 LONGEST_RELATIVE = 512  # tokens, for models whose relative positions set no limit: what T5 was trained with
 
-_loaded: OrderedDict[str, Backbone] = OrderedDict()
+_loaded: OrderedDict[str, Any] = OrderedDict()
 
 
-def load(spec: Spec, *, device: str | torch.device = "cpu", dtype: str | None = None, trust_remote_code: tuple[str, ...] = ()) -> Backbone:
-    """The backbone that `spec` names (see `describe`), on `device`. Asking again gives the same object with a fresh meter.
+def load(spec: Spec, *, device: str | torch.device = "cpu", dtype: str | None = None, trust_remote_code: tuple[str, ...] = ()) -> Any:
+    """The backbone that `spec` names (see `describe`), on `device`: a `Backbone` for text, else the `Pretrained` class of its family.
+
+    Asking again gives the same object with a fresh meter.
 
     dtype : of the weights; None takes the spec's, else float32.
     trust_remote_code : "MODEL@COMMIT" for every model whose own code may run.
@@ -49,10 +52,17 @@ def load(spec: Spec, *, device: str | torch.device = "cpu", dtype: str | None = 
         _loaded.move_to_end(key)
         _loaded[key].meter = Tally()
         return _loaded[key]
-    backbone = _load(info, torch.device(device), trust_remote_code)
+    backbone = _of_family(info, torch.device(device), trust_remote_code)
     _loaded[key] = backbone
     _drop_old()
     return backbone
+
+
+def _of_family(info: BackboneInfo, device: torch.device, trusted: tuple[str, ...]) -> Any:
+    if info.family not in LOADERS:
+        return _load(info, device, trusted)
+    module, _, name = LOADERS[info.family].partition(":")
+    return getattr(importlib.import_module(module), name)(info, device)
 
 
 def clear() -> None:
@@ -65,7 +75,7 @@ def _mapping(spec: Spec) -> Mapping[str, Any]:
 
 
 def _drop_old() -> None:
-    def size(backbone: Backbone) -> int:
+    def size(backbone: Any) -> int:
         return sum(p.numel() * p.element_size() for p in backbone.model.parameters())
 
     while len(_loaded) > 1 and sum(map(size, _loaded.values())) > KEPT_BYTES:

@@ -8,13 +8,13 @@ from typing import Literal
 
 import torch
 
-from harness.backbones.backbone import Backbone
+from harness.backbones.pretrained import Pretrained
 
 Precision = Literal["fp32", "bf16"]
 
 
 @contextmanager
-def precision(backbone: Backbone, kind: Precision = "fp32") -> Iterator[None]:
+def precision(backbone: Pretrained, kind: Precision = "fp32") -> Iterator[None]:
     """Run what is within in fp32, or in bf16 where autocast knows the operation safe; losses and log-softmax stay fp32."""
     if kind not in ("fp32", "bf16"):
         raise ValueError(f"precision {kind!r}: use 'fp32' or 'bf16'")

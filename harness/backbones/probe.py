@@ -148,6 +148,14 @@ def _layer_tuning(tiny: Backbone) -> bool:
     return not torch.equal(fork.features(["a b"]), before) and torch.equal(tiny.features(["a b"]), before)
 
 
+def _weight_tuning(tiny: Backbone) -> bool:
+    """The weights of a copying fork are its own and take gradients."""
+    fork = tiny.fork(copy_weights=True)
+    weight = next(iter(fork.trunk.parameters())).requires_grad_(True)
+    fork.features(["a b"]).square().sum().backward()
+    return weight.grad is not None and weight is not next(iter(tiny.trunk.parameters()))
+
+
 def _biases(tiny: Backbone) -> bool:
     return any(name.endswith(".bias") for layer in tiny.layer_modules() for name, _ in layer.named_parameters())
 
@@ -162,5 +170,6 @@ _PROBES: dict[str, Callable[[Backbone], bool]] = {
     names.PROMPT_INJECTION: _prompt,
     names.PREFIX_INJECTION: _prefix,
     names.BIASES: _biases,
+    names.WEIGHT_TUNING: _weight_tuning,
     names.LAYER_TUNING: _layer_tuning,
 }

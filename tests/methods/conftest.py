@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.backbones.backbone import Backbone
 from harness.backbones.load import load
 from harness.registry import Entry
 from harness.task import GeneratedTask, Row
 from harness.templates import Template
 
-FAMILIES = ("masked_lm", "causal_lm", "encoder_decoder")
+TEXT_FAMILIES = ("masked_lm", "causal_lm", "encoder_decoder")
+KINDS = ("classification", "choice", "generation")
+
+# Families that do not read text, each with a module beside this one that gives `backbone() -> Pretrained` (tiny, random weights)
+# and `tasks() -> {kind: Task}` (a few dozen rows). The matrix runs every method on all of them.
+OTHER_FAMILIES: dict[str, str] = {}
+
+
+def other(family: str) -> Any:
+    """The module of a family that does not read text."""
+    return importlib.import_module(f".{OTHER_FAMILIES[family]}", __package__)
 
 
 @pytest.fixture(scope="session")
-def backbone_of(backbone_folder: Callable[[str], Path]) -> Callable[[str], Backbone]:
-    return lambda family: load({"folder": str(backbone_folder(family))})
+def backbone_of(backbone_folder: Callable[[str], Path]) -> Callable[[str], Any]:
+    kept: dict[str, Any] = {}
+
+    def make(family: str) -> Any:
+        if family in TEXT_FAMILIES:
+            return load({"folder": str(backbone_folder(family))})
+        return kept.setdefault(family, other(family).backbone())
+
+    return make
 
 
 class SmallTask(GeneratedTask):
@@ -68,3 +86,9 @@ for _kind, _class in (("classification", SmallClasses), ("choice", SmallChoice),
 @pytest.fixture(scope="session")
 def small_tasks() -> dict[str, SmallTask]:
     return {"classification": SmallClasses(), "choice": SmallChoice(), "generation": SmallGeneration()}
+
+
+@pytest.fixture(scope="session")
+def family_tasks(small_tasks: dict[str, SmallTask]) -> dict[str, dict[str, Any]]:
+    """family -> kind -> task."""
+    return {**dict.fromkeys(TEXT_FAMILIES, small_tasks), **{family: other(family).tasks() for family in OTHER_FAMILIES}}

@@ -17,7 +17,7 @@ from harness.backbones.backbone import Backbone
 from harness.errors import InputError
 
 from .bench import ready
-from .conftest import FAMILIES, SmallTask
+from .conftest import TEXT_FAMILIES, SmallTask
 
 Get = Callable[[str], Backbone]
 
@@ -45,7 +45,7 @@ def test_the_papers_sizes(kept: int, rank: int) -> None:
     assert method.trainable_parameters(SimpleNamespace(width=768), None) == 76_800  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
 def test_an_update_of_zero_changes_nothing(family: str, backbone_of: Get, small_tasks: dict[str, SmallTask]) -> None:
     backbone, data, run = ready(backbone_of(family), small_tasks["classification"])
     ours = DePT(length=10, kept=4, positions=16)._assemble(backbone, data, run)
