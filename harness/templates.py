@@ -14,19 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.errors import InputError
+from harness.sandbox import Sandbox, TooLong, bounded
 
 ANSWER = "\x00answer\x00"  # cannot occur in text fields: control characters are stripped from them when read
-LARGEST_TEXT = 200_000  # characters; a template that renders more than this is a loop gone wrong
 
 
 @functools.cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    environment.policies["compiler.ascii_str"] = False
-    return environment
+def _environment() -> Sandbox:
+    return Sandbox()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -38,18 +35,17 @@ def _compiled(text: str) -> jinja2.Template:
 
 
 def render(text: str, fields: Mapping[str, Any]) -> str:
-    """`text` as sandboxed Jinja over `fields`; an undefined field or an unsafe operation is an InputError."""
+    """`text` as sandboxed Jinja over `fields`; an undefined field, an unsafe operation and a render without end are an InputError."""
     try:
-        result = _compiled(text).render(**fields)
+        return bounded(_compiled(text), dict(fields))
+    except TooLong as error:
+        raise InputError(f"template {text!r} {error}", key="template", expected="a prompt") from None
     except jinja2.UndefinedError as error:
         raise InputError(
             f"template {text!r}: {error.message}", key="template", expected=f"fields are {', '.join(sorted(fields))}"
         ) from None
-    except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+    except (jinja2.TemplateError, RecursionError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise InputError(f"template {text!r}: {error}", key="template") from None  # also what an expression in it did wrong
-    if len(result) > LARGEST_TEXT:
-        raise InputError(f"template {text!r} rendered {len(result)} characters", key="template", expected=f"at most {LARGEST_TEXT}")
-    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +67,14 @@ class Template:
 
     held_out : never shown to the shipped models in pretraining.
     target : for generated answers, the Jinja text of the answer; None takes the row's target as it is.
+    separator : what stands between demonstrations; None takes the task's.
     """
 
     text: str
     answers: Mapping[str, str] | str | None = None
     held_out: bool = False
     target: str | None = None
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         if "answer" not in self.text:

@@ -238,6 +238,18 @@ def test_missing_weights_configuration_and_folder(refused: Refused, broken: Any,
     assert "there is no such folder" in refused(suite_file(backbones="./nowhere/at-all"))
 
 
+def test_weights_that_do_not_fit_their_configuration(refused: Refused, broken: Any) -> None:
+    def widen(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 2 * config["intermediate_size"]}), encoding="utf-8")
+
+    assert "backbone: weights do not fit the configuration" in refused(broken(widen))
+
+
+def test_a_broken_tokenizer(refused: Refused, broken: Any) -> None:
+    assert "its tokenizer cannot be read" in refused(broken(lambda folder: (folder / "tokenizer.json").write_text("{", encoding="utf-8")))
+
+
 def test_code_of_its_own_is_not_run_unasked(refused: Refused, broken: Any) -> None:
     def point_to_code(folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -144,8 +144,28 @@ def test_a_published_standard_error_of_zero_is_no_spread(tmp_path: Path) -> None
 
 
 def test_our_own_lm_eval_files_come_back(tmp_path: Path) -> None:
-    """What `harness store export` writes in that schema, this reads."""
-    pytest.importorskip("harness.lm_eval_export")
+    """What `harness store export` writes in that schema, this reads: the same score, example by example."""
+    from harness.lm_eval_export import Scored
+    from harness.lm_eval_export import write as write_theirs
+    from harness.predictions import Predictions
+    from harness.registry import Entry
+    from harness.task import Row, Task
+    from harness.templates import Template
+
+    class Reviews(Task):
+        entry = Entry("task", "reviews")
+        labels = ("bad", "good")
+        templates = {"plain": Template("{{ text }}: {{ answer }}")}
+
+        def test(self) -> list[Row]:
+            return [Row(f"r{i}", {"text": f"review {i}"}, i % 2) for i in range(8)]
+
+    rows = Reviews().test()
+    answers = Predictions(tuple(row.id for row in rows), scores=np.log([[0.7, 0.3]] * 4 + [[0.2, 0.8]] * 4))
+    write_theirs(tmp_path, "own/model", [Scored(Reviews(), "plain", rows, answers)])
+    found = read_lm_eval(tmp_path)
+    assert found.trials["task"].to_list() == ["reviews"] and found.trials["score"].to_list() == [0.5]
+    assert found.examples is not None and [float(v[0]) for v in found.examples["statistics"]] == [1, 0, 1, 0, 0, 1, 0, 1]
 
 
 def test_peft_method_comparison(tmp_path: Path) -> None:
