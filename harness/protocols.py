@@ -1,7 +1,7 @@
 """How the test part of a task is asked, by the task's protocol. Each gives the answers, the rows they answer, and where in the course they stood.
 
 supervised : every example once, in any batches; the subject has no memory.
-stream     : examples arrive in batches, `rounds` times over; a subject may change with every batch (test-time adaptation) and is never reset.
+stream     : examples arrive in batches, `rounds` times over; a subject may change with every batch (test-time adaptation) and is not reset on the way.
 per_item   : the subject is put back before every example (editing): an example is one edit and all questions about it.
 """
 
@@ -37,8 +37,8 @@ def ask(data: TaskData, predictor: Predictor, run: Run) -> Answers:
     return PROTOCOLS[data.task.protocol](data, predictor, run)
 
 
-def answers(predictor: Predictor, rows: Sequence[Row]) -> Predictions:
-    predictions = predictor.predict([row.example for row in rows])
+def answers(task: Task, predictor: Predictor, rows: Sequence[Row]) -> Predictions:
+    predictions = task.ask(predictor, rows)
     if predictions.scores is not None and np.isnan(predictions.scores).any():
         raise DivergedError("label scores are not numbers")  # the largest of them would be no answer
     return predictions
@@ -46,11 +46,17 @@ def answers(predictor: Predictor, rows: Sequence[Row]) -> Predictions:
 
 def _supervised(data: TaskData, predictor: Predictor, run: Run) -> Answers:
     with torch.no_grad():
-        return Answers(answers(predictor, data.test), data.test)
+        return Answers(answers(data.task, predictor, data.test), data.test)
 
 
 def _stream(data: TaskData, predictor: Predictor, run: Run) -> Answers:
-    """Each round in an order of its own from the `order` stream. An example's later rounds get ids of their own, and it is their cluster."""
+    """Each round in an order of its own from the `order` stream. An example's later rounds get ids of their own, and it is their cluster.
+
+    A stateful subject is put back once, before the first batch (it may have been asked about dev), and never again. The round is also a
+    measure of every answer, so that metrics of the last round can be had from what is stored.
+    """
+    if isinstance(predictor, Stateful):
+        predictor.reset()
     parts: list[Predictions] = []
     rows: list[Row] = []
     rounds: list[int] = []
@@ -59,13 +65,15 @@ def _stream(data: TaskData, predictor: Predictor, run: Run) -> Answers:
         for batch in data.task.arrivals(data.test, run.rng("order", "arrivals", number)):
             run.check_time()
             named = [_in_round(row, number) for row in batch]
-            parts.append(answers(predictor, named))
+            parts.append(answers(data.task, predictor, named))
             rows += named
             rounds += [number] * len(batch)
             steps += [steps[-1] + 1 if steps else 0] * len(batch)
             if run.notify is not None:
                 run.notify(len(rows), len(data.test) * data.task.rounds, 0.0)
-    return Answers(joined(parts), tuple(rows), {"round": rounds, "step": steps})
+    together = joined(parts)
+    together = replace(together, measures={**together.measures, "round": np.asarray(rounds, dtype=np.float64)})
+    return Answers(together, tuple(rows), {"round": rounds, "step": steps})
 
 
 def _in_round(row: Row, number: int) -> Row:
@@ -78,7 +86,7 @@ def _per_item(data: TaskData, predictor: Predictor, run: Run) -> Answers:
         run.check_time()
         if isinstance(predictor, Stateful):
             predictor.reset()
-        parts.append(answers(predictor, [row]))
+        parts.append(answers(data.task, predictor, [row]))
         if run.notify is not None:
             run.notify(number + 1, len(data.test), 0.0)
     return Answers(joined(parts), data.test)

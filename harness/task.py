@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.errors import InputError
 from harness.identity import digest, digest_rows
+from harness.predictions import Predictions
 from harness.registry import Entry
 from harness.settings import Configurable
 from harness.templates import Template
@@ -101,6 +102,11 @@ class Task(Configurable):
     def dev_rows(self) -> Sequence[Row] | None:
         """A published dev split, or None where dev is drawn from the pool."""
         return None
+
+    def ask(self, subject: Any, rows: Sequence[Row]) -> Predictions:
+        """The subject's answers about `rows`. A task whose questions are more than `predict` (drawings after an edit) asks them here."""
+        answers: Predictions = subject.predict([row.example for row in rows])
+        return answers
 
     def arrivals(self, rows: Sequence[Row], rng: np.random.Generator) -> Iterator[list[Row]]:
         """Batches in which `rows` arrive in one round of a stream: in random order, unless the task says otherwise."""

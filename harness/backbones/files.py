@@ -25,16 +25,26 @@ TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
     "tokenizer.model",
     "chat_template.jinja",
+    "preprocessor_config.json",  # what a tokenizer is to texts, this is to pictures
 )
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+PIPELINE = "model_index.json"  # of a folder in diffusers' format, whose parts have folders of their own
+PARTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
 CONVERT = "convert it where you trust it: AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), which writes safetensors"
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """config.json as a mapping."""
-    path = folder / "config.json"
+    """config.json as a mapping; of a pipeline, those of its parts together."""
+    if (folder / PIPELINE).is_file():
+        names = [*(name for name in PARTS if (folder / name).is_dir()), "scheduler"]
+        files = [folder / name / ("config.json" if name in PARTS else f"{name}_config.json") for name in names]
+        return {"model_type": "diffusers-pipeline", **{name: _mapping(file) for name, file in zip(names, files)}}
+    return _mapping(folder / "config.json")
+
+
+def _mapping(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -57,6 +67,8 @@ def known_model_type(config: dict[str, Any]) -> bool:
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model; InputError where they are pickles or missing."""
+    if (folder / PIPELINE).is_file():
+        return [_part(folder / name, f"{stem}.safetensors") for name, stem in PARTS.items() if name != "vae" or (folder / name).is_dir()]
     index = folder / WEIGHTS_INDEX
     if index.exists():
         try:
@@ -77,6 +89,18 @@ def weight_files(folder: Path) -> list[Path]:
     raise InputError("is missing", file=missing, expected="weights are read from safetensors files")
 
 
+def _part(folder: Path, name: str) -> Path:
+    """The one weight file of a pipeline's part."""
+    if (folder / name).is_file():
+        return folder / name
+    pickle = next(folder.glob("*.bin"), None)
+    if pickle is not None:
+        raise InputError(
+            "is not safetensors (a pickle can run code), so it is refused", file=pickle, expected="the pipeline's safetensors files"
+        )
+    raise InputError("is missing", file=folder / name, expected="weights are read from safetensors files")
+
+
 def check_weights(folder: Path) -> None:
     """Open every weight file; InputError naming the one that is damaged."""
     from safetensors import SafetensorError, safe_open
@@ -93,7 +117,8 @@ def digests(folder: Path) -> dict[str, str]:
     """Digests of weights, tokenizer and configuration by content: the same wherever the folder is."""
     ignored = {"_name_or_path", "transformers_version", "torch_dtype", "dtype"}
     config = {key: value for key, value in config_of(folder).items() if key not in ignored}
-    tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    words = folder / "tokenizer" if (folder / PIPELINE).is_file() else folder
+    tokenizer = [words / name for name in TOKENIZER_FILES if (words / name).is_file()]
     return {
         "weights": digest([_digest(path) for path in weight_files(folder)]),
         "tokenizer": digest([[path.name, _digest(path)] for path in tokenizer]),

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from harness.backbones.files import CONVERT, PICKLES, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
+from harness.backbones.files import CONVERT, PARTS, PICKLES, PIPELINE, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from harness.errors import InputError
 
 OFFLINE = "offline: set HF_HOME to a cache that holds it, or copy the model and say {folder: PATH}"
@@ -21,7 +21,10 @@ def folder_of(repository: str, revision: str | None, *, fetch: bool) -> tuple[Pa
 
     A revision that the cache knows is not asked for again: the same suite reads the same weights until a revision is named.
     """
-    config = _file(repository, "config.json", revision, fetch=fetch, required=fetch)
+    config = _file(repository, "config.json", revision, fetch=fetch, required=False)
+    if config is None and (pipeline := _pipeline(repository, revision, fetch=fetch)) is not None:
+        return pipeline, pipeline.name
+    config = config or _file(repository, "config.json", revision, fetch=fetch, required=fetch)
     if config is None:
         return None, revision
     folder, commit = config.parent, config.parent.name
@@ -30,6 +33,23 @@ def folder_of(repository: str, revision: str | None, *, fetch: bool) -> tuple[Pa
     for name in (*TOKENIZER_FILES, "generation_config.json"):
         _file(repository, name, commit, fetch=fetch, required=False)
     return folder, commit
+
+
+def _pipeline(repository: str, revision: str | None, *, fetch: bool) -> Path | None:
+    """The snapshot of a pipeline in diffusers' format, safetensors and settings of its parts alone; None where it is none."""
+    index = _file(repository, PIPELINE, revision, fetch=fetch, required=False)
+    if index is None:
+        return None
+    commit = index.parent.name
+    parts = [name for name in (*PARTS, "scheduler", "tokenizer") if name in json.loads(index.read_text(encoding="utf-8"))]
+    wanted = [f"{name}/{PARTS[name]}.safetensors" for name in parts if name in PARTS]
+    wanted += [f"{name}/config.json" for name in parts if name in PARTS] + ["scheduler/scheduler_config.json"]
+    for name in wanted:
+        if _file(repository, name, commit, fetch=fetch, required=fetch) is None:
+            return None
+    for name in TOKENIZER_FILES:
+        _file(repository, f"tokenizer/{name}", commit, fetch=fetch, required=False)
+    return index.parent
 
 
 def _weights(repository: str, commit: str, folder: Path, *, fetch: bool) -> bool:

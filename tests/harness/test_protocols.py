@@ -66,7 +66,7 @@ def test_supervised_asks_once_in_order() -> None:
 def test_a_stream_keeps_its_subject_and_its_examples_come_in_rounds() -> None:
     subject = Counting()
     asked = ask(data("stream"), subject, run())
-    assert subject.seen == 30 and subject.resets == 0
+    assert subject.seen == 30 and subject.resets == 1, "put back before the first batch, never after"
     assert list(asked.places["round"]) == [0] * 10 + [1] * 10 + [2] * 10
     assert list(asked.places["step"]) == [s for s in range(9) for _ in range((4, 4, 2)[s % 3])]
     assert len(set(asked.predictions.ids)) == 30, "every answer has an id of its own"

@@ -1,0 +1,83 @@
+"""DAPT: distribution-aware prompt tuning of a CLIP (Cho et al. 2023, arXiv 2309.03406).
+
+Prompts of both towers are trained with cross-entropy and two terms on the geometry of the shared space: class texts are pushed apart
+(eq. 5: mean over pairs of classes of exp(-t ||w_i - w_j||^2), t = 2), and images are pulled to their class's prototype (eq. 6: mean squared
+error between an image's feature and the mean feature of its class). Prototypes are made once, before training, of the frozen model's
+normalised features of the training images, and are not normalised again (the released code). Nearest neighbour: joint-prompts, which this
+is with both weights at 0. Departs from the released code: no augmentation of the training images (scenes lose their labels under crops).
+The mean of the squared error is over dimensions too, so its weight means less in a wide space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from harness.methods.class_texts import Scored
+from harness.methods.joint_prompts import JointPrompts
+from torch import Tensor
+from torch.nn import functional
+
+from harness.registry import method
+from harness.settings import log_uniform, setting
+from harness.task import Row, TaskData
+
+if TYPE_CHECKING:
+    from harness.backbones.image_text import ImageText
+    from harness.training import Run
+
+
+def spread_potential(texts: Tensor, t: float = 2.0) -> Tensor:
+    """[] mean over pairs of the rows of [C, width] of exp(-t ||w_i - w_j||^2): smallest where they stand as far apart as they can (eq. 5).
+
+    Of fewer than two rows it is 0: there is no pair.
+    """
+    if len(texts) < 2:
+        return texts.new_zeros(())
+    return torch.exp(-t * torch.pdist(texts.float()).square()).mean()
+
+
+def prototypes(model: Scored, rows: Sequence[Row], classes: int) -> Tensor:
+    """[classes, width] mean of the frozen model's normalised features of each class's rows; zeros for a class without any."""
+    backbone = model.backbone
+    with torch.no_grad():
+        parts = [backbone.features([backbone.read(row.inputs) for row in rows[i : i + 64]]) for i in range(0, len(rows), 64)]
+        features = functional.normalize(torch.cat(parts).float(), dim=-1)
+    gold = functional.one_hot(torch.tensor([row.target for row in rows], device=features.device), classes).to(features)
+    return gold.T @ features / gold.sum(dim=0)[:, None].clamp(min=1.0)
+
+
+@method("dapt", paper="arXiv:2309.03406", needs=("class_texts", "patch_prompts"), tags=("vision-language", "soft-prompt"))
+class DAPT(JointPrompts):
+    """Joint prompts with both terms."""
+
+    text_weight: float = setting(0.1, at_least=0, search=log_uniform(1e-2, 10.0), help="of the term that pushes class texts apart")
+    image_weight: float = setting(0.1, at_least=0, search=log_uniform(1e-2, 1e3), help="of the term that pulls images to prototypes")
+    t: float = setting(2.0, above=0, help="sharpness of the potential")
+
+    def adapt(self, backbone: ImageText, data: TaskData, run: Run) -> Scored:
+        adapted = super().adapt(backbone, data, run)
+        assert isinstance(adapted, Scored)
+        run.notes["geometry"] = geometry(adapted, data.train)
+        return adapted
+
+    def prepare(self, model: Scored, data: TaskData) -> None:
+        self._centres = prototypes(model, data.train, len(data.task.labels))
+
+    def loss(self, model: Scored, rows: Sequence[Row]) -> Tensor:
+        images, texts = model.features(rows)
+        total = self.cross_entropy(model, images, texts, rows)
+        if self.image_weight:
+            gold = torch.tensor([row.target for row in rows], device=images.device)
+            total = total + self.image_weight * functional.mse_loss(images.float(), self._centres[gold])
+        return total + self.text_weight * spread_potential(texts, self.t) if self.text_weight else total
+
+
+def geometry(model: Scored, rows: Sequence[Row]) -> dict[str, float]:
+    """text_distance : mean distance between class texts.  image_spread : mean distance of images from the mean of their class."""
+    with torch.no_grad():
+        images, texts = model.features(rows)
+    gold = torch.tensor([row.target for row in rows])
+    centred = [images[gold == label] - images[gold == label].mean(dim=0) for label in gold.unique()]
+    return {"text_distance": float(torch.pdist(texts.float()).mean()), "image_spread": float(torch.cat(centred).norm(dim=1).mean())}
