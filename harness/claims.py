@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
+from harness.backbones.capabilities import Family
+
 MIN_SEEDS = 10  # of a statistical claim
 
 ExactMeasure = Literal[
@@ -22,20 +24,34 @@ ExactMeasure = Literal[
     "changed_weights",  # tensors of the backbone that are not bitwise what they were
     "start_difference",  # largest difference of label scores before training, against the other arm's
     "answer_difference",  # the same after training
+    "optimiser_steps",  # of an adaptation whose budget is `epochs`
+    "distinct_rows",  # that an adaptation was trained on, of 8
+    "dropped_at_start",  # samples of a stream's first batch that are not adapted on
+    "changed_by_reset",  # answers of a stream that differ when it is asked again after a reset
+    "stream_difference",  # largest difference of label scores over a stream, against the other arm's
+    "template_population",  # of a method that samples templates: how many it samples from
+    "telescoping_error",  # largest difference of an episode's rewards in sum and the loss that was saved in it
+    "padded_probability",  # largest probability that a policy gave to a place where there is nothing
+    "added_parameters",  # of a recipe's product, over the other arm's, by the recipe's own formula
 ]
 CostMeasure = Literal["step_flops", "step_saved_bytes", "step_tokens"]
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A method (with a configuration over its defaults)."""
+    """A method (with a configuration over its defaults), and a selection ({"name": ..., settings}) of the rows it is trained on."""
 
     method: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    selection: Mapping[str, Any] | None = None
+    backbone: Mapping[str, Any] | None = None  # in place of the claim's, where backbones are what is compared
 
     def __str__(self) -> str:
         settings = ", ".join(f"{key} {value}" for key, value in self.config.items())
-        return f"{self.method} ({settings})" if settings else self.method
+        method = f"{self.method} ({settings})" if settings else self.method
+        chosen = " ".join(f"{value}" if key == "name" else f"{key} {value}" for key, value in (self.selection or {}).items())
+        made = f" with {self.backbone.get('label') or self.backbone.get('recipe') or self.backbone.get('name')}" if self.backbone else ""
+        return (f"{method} on {chosen}" if chosen else method) + made
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,7 @@ class Shape:
     width: int
     layers: int
     max_length: int = 512
+    image_width: int | None = None  # of a CLIP, whose `width` is then its text tower's
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,7 @@ class Sizes:
 
     width: int = 64
     layers: int = 2
-    family: Literal["masked_lm", "causal_lm", "encoder_decoder"] = "masked_lm"
+    family: Family = "masked_lm"
     tokens: int = 64  # of every text
     batch: int = 4
 
@@ -96,7 +113,8 @@ class Exact(Bounded):
 
     measure: ExactMeasure
     at: Shape | None = None
-    family: Literal["masked_lm", "causal_lm", "encoder_decoder"] = "masked_lm"
+    family: Family = "masked_lm"
+    epochs: int | None = None  # the budget of the adaptation; None takes the method's small settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +129,18 @@ class Cost(Bounded):
 class Scores(Claim):
     """Scores of trained models over seeds and examples, arm minus `against`, averaged over tasks.
 
-    relation : "better": above 0.  "not_worse": above -margin.  "equivalent": within +-margin.
-    margin : in score units; of "better", the gain that must be ruled out before the claim is said not to hold.
+    measure : "score", of the task's first metric; "metric:NAME", another of its metrics; "probe:LABEL" of a probe in `settings`; or
+        "flops_to:S", the decimal logarithm of the training FLOPs, a selection's scoring included, until a dev score of S;
+        where an arm never gets there on some seed, a sign test takes the place of the t test.
+    relation : "better": above 0.  "not_worse": above -margin.  "equivalent": within +-margin.  "less": below 0.  "steadier": less
+        spread over seeds, by Levene's test on distances from the median (Brown and Forsythe 1974).
+    margin : in units of the measure; of "better" and "less", the difference that must be ruled out before the claim is said not to
+        hold; of "steadier" it means nothing.
     """
 
-    relation: Literal["better", "not_worse", "equivalent"]
+    measure: str = "score"
+    against_measure: str | None = None  # of the other arm, where it is another: two numbers of one method, say
+    relation: Literal["better", "not_worse", "equivalent", "less", "steadier"]
     margin: float
     tasks: tuple[str, ...]
     backbone: str
@@ -126,3 +151,34 @@ class Scores(Claim):
     def __post_init__(self) -> None:
         if self.against is None or self.seeds < MIN_SEEDS or not self.margin > 0:
             raise ValueError(f"claim {self.name} needs `against`, a margin above 0 and at least {MIN_SEEDS} seeds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned(Claim):
+    """How much sooner one recipe's pretraining reaches the loss at which the other's ends; arms are recipes.
+
+    measure : what is counted up to there. The claim is that the ratio of the two, arm over `against`, is below 1, over pretraining seeds.
+    """
+
+    measure: Literal["steps", "flops"]
+    seeds: int = MIN_SEEDS
+
+    def __post_init__(self) -> None:
+        if self.against is None or self.seeds < MIN_SEEDS:
+            raise ValueError(f"claim {self.name} needs `against` and at least {MIN_SEEDS} seeds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share(Claim):
+    """A share of labelled cases that a tool gets right, with its Wilson interval; with `against`, McNemar's test on the same cases.
+
+    measure : a key of the tool's `measures`, each a function of the arm's configuration that gives a bool array [cases].
+    at_least : the share that the whole 95% interval must reach; at 1, every case must be right.  None with `against`.
+    """
+
+    measure: str
+    at_least: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.at_least is None) == (self.against is None):
+            raise ValueError(f"claim {self.name} needs either `at_least` or `against`")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_backward_flop_count, sdpa_flop_count
 
 
 def _flash_cpu(query: Any, key: Any, value: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
@@ -26,15 +26,23 @@ def _flash_cpu_backward(grad: Any, query: Any, key: Any, value: Any, *args: Any,
     return int(sdpa_backward_flop_count(grad, query, key, value))
 
 
-_CPU_ATTENTION = {
+def _convolution_backward(gradient: Any, x: Any, weight: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
+    """As many as forward for each of input and weight that is asked for; PyTorch's own formula takes grouped convolutions for dense ones."""
+    asked = args[-1] if args else kwargs["output_mask"]
+    transposed = bool(args[4] if len(args) > 4 else kwargs["transposed"])
+    return int(conv_flop_count(x, weight, gradient, transposed=transposed)) * sum(map(bool, asked[:2]))
+
+
+_FORMULAS = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _flash_cpu,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _flash_cpu_backward,
+    torch.ops.aten.convolution_backward: _convolution_backward,
 }
 
 
 def flop_counter() -> FlopCounterMode:
     """A FLOP counter that also sees fused attention on the CPU. One multiply-add counts as two."""
-    return FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
+    return FlopCounterMode(display=False, custom_mapping=_FORMULAS)
 
 
 @contextmanager

@@ -86,12 +86,13 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def demonstration_text(task: Task, template: Template, rows: Sequence[Row], separator: str | None = None) -> str:
     """What stands before the question: the task's prefix, then every row with its answer filled in and a separator behind it.
 
-    separator : None takes the task's own, which is an empty line unless it says otherwise.
+    separator : None takes the template's own, or the task's, which is an empty line unless it says otherwise.
     """
     from harness.text import target_text
 
     labels = task.labels if task.kind == "classification" else ()
-    between = separator if separator is not None else getattr(task, "separator", "\n\n")
+    own = template.separator if template.separator is not None else getattr(task, "separator", "\n\n")
+    between = separator if separator is not None else own
     shown = []
     for row in rows:
         rendered = template.render(row.inputs, labels)

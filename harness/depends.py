@@ -7,14 +7,18 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from harness import catalog
+from harness.artifact_graph import Graph, made_info
+from harness.artifacts import kind_of
 from harness.backbones.describe import BackboneInfo, describe
 from harness.catalog import cache_folder
-from harness.identity import canonical, digest, digest_file, digest_rows, digest_source
+from harness.formats import Format, is_format
+from harness.identity import canonical, digest, digest_package, digest_rows, digest_source
 from harness.task import Task
 from harness.trial import NUMERICS, SCORER, Trial
 
@@ -51,11 +55,13 @@ class Depends:
         self._backbones: dict[str, BackboneInfo] = {}
         self._rows: dict[str, str] = {}
         self._sources: dict[type, str] = {}
+        self.graph = Graph(self)  # of the artifacts that trials refer to
 
     def backbone(self, spec: Mapping[str, Any]) -> BackboneInfo:
+        """What `spec` names; of a recipe's product, which may not be made yet, what the recipe declares."""
         key = canonical(spec)
         if key not in self._backbones:
-            self._backbones[key] = describe(spec, fetch=self.fetch)
+            self._backbones[key] = made_info(spec) if kind_of(spec) == "recipe" else describe(spec, fetch=self.fetch)
         return self._backbones[key]
 
     def rows(self, task: Task) -> str:
@@ -65,19 +71,30 @@ class Depends:
             self._rows[key] = task_digest(task)
         return self._rows[key]
 
-    def _source(self, method: type) -> str:
+    def source(self, method: type) -> str:
         if method not in self._sources:
             self._sources[method] = digest_source(method)
         return self._sources[method]
 
-    def run_key(self, trial: Trial, task: Task, method: type) -> str:
+    def run_key(self, trial: Trial, task: Task, sources: Sequence[type]) -> str:
+        """`sources`: the method's classes, a wrapper's inner ones behind it."""
         facts = {
             **self.common,
-            "backbone": self.backbone(trial.backbone).identity,
+            "backbone": self.graph.backbone_identity(trial.backbone),
             "task": self.rows(task),
-            "method_source": self._source(method),
+            "method_source": self.source(sources[0]) if len(sources) == 1 else [self.source(source) for source in sources],
             "precision": trial.precision,
         }
+        if is_format(trial.template):
+            template = Format.parse(str(trial.template)).template(task)
+            facts["format"] = [template.text, template.answers, template.separator]
+        if trial.selection is not None:
+            facts["selection_source"] = self.source(catalog.load("selection", trial.selection["name"]))
+        if trial.probes:
+            facts["probes"] = [[probe, self.source(catalog.load("probe", probe["name"]))] for probe in trial.probes]
+        artifacts = self.graph.facts(trial, task)
+        if artifacts:
+            facts["artifacts"] = artifacts
         key = trial.run_key(facts)
         self.by_key[key] = facts
         return key
@@ -100,16 +117,7 @@ def _source_of(task: Task) -> Any:
     files = getattr(task, "source_files", None)
     if files is not None:
         return [[str(file), os.stat(file).st_mtime_ns, os.stat(file).st_size] for file in files]
-    return [digest_source(type(task)), _package_digest(type(task).__module__)]
-
-
-@functools.cache
-def _package_digest(module: str) -> str:
-    import inspect
-    import sys
-
-    folder = Path(inspect.getfile(sys.modules[module])).parent
-    return digest([[str(file.relative_to(folder)), digest_file(file)] for file in sorted(folder.rglob("*.py"))])
+    return [digest_source(type(task)), digest_package(type(task).__module__)]
 
 
 class Memory:

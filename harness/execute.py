@@ -10,7 +10,7 @@ import random
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,13 +19,17 @@ import pandas as pd
 import torch
 
 from harness import catalog
+from harness.artifact_inputs import Folders, folders_of, local
 from harness.costs import Costs
 from harness.errors import DivergedError, InputError, UnsupportedError
 from harness.identity import canonical
 from harness.method import Method, Predictor
 from harness.metrics import score, values
-from harness.outcome import Outcome, records_of
+from harness.outcome import Media, Outcome, records_of
+from harness.probe import probed
 from harness.protocols import answers, ask
+from harness.registry import method_kind
+from harness.results import CURVE_COLUMNS
 from harness.seeds import Streams
 from harness.task import Shots, Task, TaskData, draw
 from harness.training import Budget, OutOfTime, Run
@@ -33,6 +37,7 @@ from harness.trial import Trial
 
 if TYPE_CHECKING:
     from harness.backbones.pretrained import Pretrained
+    from harness.selection import Selection
     from harness.store import Stored
 
 Notify = Callable[[int, int | None, float], None]
@@ -60,9 +65,15 @@ def _stamp(task: Task) -> list[Any]:
 
 
 def method_of(trial: Trial) -> Method:
-    kind = "wrapper" if "over" in trial.config else "method"
-    method: Method = catalog.load(kind, trial.method)(**trial.config)
+    method: Method = catalog.load(method_kind(trial.config), trial.method)(**trial.config)
     return method
+
+
+def selection_of(trial: Trial) -> Selection | None:
+    if trial.selection is None:
+        return None
+    selection: Selection = catalog.load("selection", trial.selection["name"])(**trial.selection["config"])
+    return selection
 
 
 def data_of(trial: Trial, task: Task, streams: Streams) -> TaskData:
@@ -101,6 +112,7 @@ def run_of(trial: Trial, streams: Streams, device: torch.device, notify: Notify 
         template=trial.template,
         notify=notify,
         deadline=deadline,
+        selection=selection_of(trial),
     )
 
 
@@ -112,16 +124,30 @@ def run_trial(
     notify: Notify | None = None,
     trust: tuple[str, ...] = (),
     deterministic: bool = True,
+    artifacts: Folders | None = None,
 ) -> Outcome:
     """Run `trial`. Whatever the method does wrong becomes a status with a reason; bad input is raised as InputError.
 
     deterministic : on a GPU, only kernels that repeat bit for bit (a CPU's always do at one thread count).
+    artifacts : where the artifacts are that its backbone and its settings refer to.
     """
+    place = torch.device(device)
     deadline = time.monotonic() + timeout if timeout else None
+
+    def answer() -> Outcome:
+        return _run(trial, place, deadline, notify, trust, artifacts or {})
+
+    return attempted(answer, trial.seeds, place, timeout, deterministic)
+
+
+def attempted(
+    action: Callable[[], Outcome], seeds: Mapping[str, int], device: torch.device, timeout: float | None, deterministic: bool
+) -> Outcome:
+    """What `action` gives under these seeds. What goes wrong in it becomes a status with a reason; InputError and UnsupportedError are raised."""
     log = io.StringIO()
-    with _logged(log), _seeded(trial), _repeatable(torch.device(device), deterministic):
+    with _logged(log), _seeded(seeds), _repeatable(device, deterministic):
         try:
-            outcome = _run(trial, torch.device(device), deadline, notify, trust)
+            outcome = action()
         except (InputError, UnsupportedError, KeyboardInterrupt):
             raise
         except OutOfTime:
@@ -138,12 +164,15 @@ def run_trial(
     return outcome
 
 
-def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Notify | None, trust: tuple[str, ...]) -> Outcome:
+def _run(
+    trial: Trial, device: torch.device, deadline: float | None, notify: Notify | None, trust: tuple[str, ...], artifacts: Folders
+) -> Outcome:
     from harness.backbones.load import load
     from harness.backbones.precision import Precision, precision
 
     streams = Streams(trial.seeds)
     run = run_of(trial, streams, device, notify, deadline)
+    run.artifacts = artifacts
     run.meter.known = _counted(trial, device)
     meter = run.meter
     if device.type == "cuda":
@@ -151,7 +180,7 @@ def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Not
     with meter.timed("setup"):
         task, method = task_of(trial), method_of(trial)
         data = data_of(trial, task, streams)
-        backbone = load(trial.backbone, device=str(device), trust_remote_code=trust)
+        backbone = load(local(trial.backbone, artifacts), device=str(device), trust_remote_code=trust)
         backbone.meter = meter
         reason = method.unsupported(task, backbone.family, backbone.capabilities)
         if reason:
@@ -162,7 +191,10 @@ def _run(trial: Trial, device: torch.device, deadline: float | None, notify: Not
         run.check_time()
         with meter.timed("evaluate"):
             outcome = _evaluate(trial, data, predictor, run)
-    outcome.costs = _costs(run, method, backbone, task, predictor)
+        outcome.costs = _costs(run, method, backbone, task, predictor)
+        with meter.timed("probe"):  # after the costs: what is measured for its own sake is no cost of the method
+            outcome.probes = probed(trial, predictor, backbone, data, run)
+            outcome.media = _pictures(predictor, data) if trial.scored == "test" else []
     outcome.facts["backbone"] = backbone.identity
     return outcome
 
@@ -171,7 +203,7 @@ def _evaluate(trial: Trial, data: TaskData, predictor: Predictor, run: Run) -> O
     outcome = Outcome("ok", predictor=predictor)
     if data.dev:
         with torch.no_grad():
-            predicted = answers(predictor, data.dev)
+            predicted = answers(data.task, predictor, data.dev, run)
         outcome.dev_score = score(data.task.metrics[0], predicted, data.dev, data.task)
     n_test = len(data.test)
     if trial.scored == "test":
@@ -180,9 +212,16 @@ def _evaluate(trial: Trial, data: TaskData, predictor: Predictor, run: Run) -> O
         outcome.scores = values(data.task.metrics, answered.predictions, answered.rows, data.task)
         outcome.records = records_of(answered.predictions, answered.rows, data.task).assign(**answered.places)
         outcome.shared_prompt = answered.predictions.shared_prompt
-    outcome.curve = pd.DataFrame(run.curve.rows, columns=["step", "loss", "dev_score", "seconds"])
+    outcome.curve = pd.DataFrame(run.curve.rows, columns=list(CURVE_COLUMNS))
     outcome.facts = {"rows": data.digests, "dropped": data.dropped, "notes": run.notes, "n_test": n_test}
     return outcome
+
+
+def _pictures(predictor: Predictor, data: TaskData) -> list[Media]:
+    """What a predictor that offers `pictures` shows of the test examples."""
+    with torch.no_grad():
+        drawn: list[Media] = getattr(predictor, "pictures", lambda examples: [])([row.example for row in data.test])
+    return drawn
 
 
 def _costs(run: Run, method: Method, backbone: Pretrained, task: Task, predictor: Predictor) -> Costs:
@@ -213,9 +252,9 @@ def _costs(run: Run, method: Method, backbone: Pretrained, task: Task, predictor
 
 
 @contextlib.contextmanager
-def _seeded(trial: Trial) -> Iterator[None]:
-    """Global generators that libraries draw from (dropout, a library's own initial weights), set from the trial and put back after."""
-    number = Streams(trial.seeds).integer("noise")
+def _seeded(seeds: Mapping[str, int]) -> Iterator[None]:
+    """Global generators that libraries draw from (dropout, a library's own initial weights), set from the seeds and put back after."""
+    number = Streams(seeds).integer("noise")
     before = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(number)
@@ -271,10 +310,12 @@ def restored(stored: Stored, *, device: str = "cpu") -> Iterator[Predictor]:
     task, method = task_of(trial), method_of(trial)
     data = data_of(trial, task, streams)
     tensors, facts = load_state(stored.folder / "adapted")
-    with _seeded(trial):
-        backbone = load(trial.backbone, device=device)
+    run = run_of(trial, streams, torch.device(device))
+    run.artifacts = folders_of(stored.folder.parents[3], stored.depends_on)
+    with _seeded(trial.seeds):
+        backbone = load(local(trial.backbone, run.artifacts), device=device)
         with precision(backbone, cast(Precision, trial.precision)):
-            yield method.restore(backbone, data, run_of(trial, streams, torch.device(device)), tensors, facts)
+            yield method.restore(backbone, data, run, tensors, facts)
 
 
 def answered(stored: Stored) -> Trial:

@@ -53,6 +53,7 @@ class GradientMethod(Method):
 
     task_kinds: ClassVar[tuple[str, ...]] = ("classification", "choice", "generation")
     readouts: ClassVar[tuple[str, ...]] = ("verbalizer", "head")
+    emits: ClassVar[tuple[str, ...]] = ("start", "batch", "loss", "epoch", "predict")
 
     learning_rate: float = setting(1e-3, above=0, search=log_uniform(1e-4, 1e-2))
     steps: int = setting(200, at_least=1, help="optimiser steps, where the trial sets no budget")
@@ -112,8 +113,9 @@ class GradientMethod(Method):
             outputs = len(data.task.labels) if data.task.kind == "classification" else 1
             head = new_head(backbone.width, outputs, run.generator("head"))
             head.to(backbone.device)
+        run.hooks.start(attached, data)
         attached.parts.to(backbone.device)
-        return Adapted(attached, data.task, run.template, head)
+        return Adapted(attached, data.task, run.template, head, origin=backbone)
 
     def head_parameters(self, backbone: Any, task: Task) -> int:
         if self._readout(task, backbone.capabilities) != "head":
@@ -133,8 +135,9 @@ def new_head(width: int, outputs: int, generator: torch.Generator) -> nn.Linear:
 class Adapted(Predictor):
     """Trainable parts, a read-out, and the task they answer."""
 
-    def __init__(self, attached: Attached, task: Task, template: str | None, head: nn.Linear | None) -> None:
+    def __init__(self, attached: Attached, task: Task, template: str | None, head: nn.Linear | None, *, origin: Any = None) -> None:
         self.attached, self.task, self.head = attached, task, head
+        self.origin = attached.backbone if origin is None else origin  # what was given, of which `attached.backbone` may be a fork
         self.template = template_of(task, template) if head is None or task.templates else None
 
     def scores(self, examples: Sequence[Example | Row]) -> Tensor:
@@ -146,9 +149,12 @@ class Adapted(Predictor):
             return cast(Tensor, backbone.label_scores(rendered, injection=self.attached.injection(examples)))
         if self.task.kind == "choice":
             return self._choice_scores(examples)
-        items = [backbone.read(example.inputs) for example in examples]
-        features = backbone.features(items, injection=self.attached.injection(examples))
-        return self.head(features.to(self.head.weight.dtype))  # type: ignore[no-any-return]
+        return self.head(self.features(examples).to(self.head.weight.dtype))  # type: ignore[no-any-return]
+
+    def features(self, examples: Sequence[Example | Row]) -> Tensor:
+        """[B, width] differentiable features of what the adapted backbone reads."""
+        items = [self.attached.backbone.read(example.inputs) for example in examples]
+        return cast(Tensor, self.attached.backbone.features(items, injection=self.attached.injection(examples)))
 
     def _choice_scores(self, examples: Sequence[Example | Row]) -> Tensor:
         """One logit for each (text, choice) pair, as in multiple-choice fine-tuning; -inf pads."""
@@ -162,20 +168,36 @@ class Adapted(Predictor):
         rows = torch.split(logits, counts)
         return torch.stack([functional.pad(row, (0, max(counts) - len(row)), value=-torch.inf) for row in rows])
 
-    def loss(self, rows: Sequence[Row]) -> Tensor:
-        """[] mean cross-entropy over the classes or choices, or over the tokens of the gold answer."""
+    def loss(self, rows: Sequence[Row], weights: Tensor | None = None) -> Tensor:
+        """[] mean cross-entropy over the classes or choices, or over the tokens of the gold answer; weighted by `weights` [B]."""
+        if weights is not None:
+            weights = weights.to(self.attached.backbone.device)
+            return (self.losses(rows) * weights).sum() / weights.sum()
+        if self.task.kind == "generation":
+            return self.losses(rows).mean()
+        return functional.cross_entropy(self.scores(rows).float(), self._targets(rows))
+
+    def _targets(self, rows: Sequence[Row]) -> Tensor:
+        return torch.tensor([row.target for row in rows], device=self.attached.backbone.device)
+
+    def losses(self, rows: Sequence[Row]) -> Tensor:
+        """[B] the loss of every row."""
         if self.task.kind == "generation":
             assert self.template is not None
             rendered = render_all(self.task, self.template, rows)
             targets = [target_text(self.template, row, item) for row, item in zip(rows, rendered)]
-            return cast(Tensor, self.attached.backbone.answer_loss(rendered, targets, injection=self.attached.injection(rows)).mean())
-        targets_index = torch.tensor([row.target for row in rows], device=self.attached.backbone.device)
-        return functional.cross_entropy(self.scores(rows).float(), targets_index)
+            return cast(Tensor, self.attached.backbone.answer_loss(rendered, targets, injection=self.attached.injection(rows)))
+        return functional.cross_entropy(self.scores(rows).float(), self._targets(rows), reduction="none")
 
-    def train_on(self, data: TaskData, run: Run, method: GradientMethod) -> None:
+    def groups(self, method: GradientMethod) -> list[dict[str, Any]]:
+        """Optimiser groups of the parts and the head."""
         groups = method.groups(self.attached)
         if self.head is not None:
             groups.append({"params": list(self.head.parameters()), "lr": method.head_rate, "weight_decay": method.weight_decay})
+        return groups
+
+    def train_on(self, data: TaskData, run: Run, method: GradientMethod) -> None:
+        from harness.learner import GradientLearner
 
         model = self.attached.backbone.model
         model.train(self.attached.training_mode)
@@ -183,8 +205,10 @@ class Adapted(Predictor):
         def loss(rows: list[Row]) -> Tensor:
             if model.training != self.attached.training_mode:  # after an evaluation; walking all modules every step costs
                 model.train(self.attached.training_mode)
+            rows = run.hooks.batch(rows)
             extra = method.regulariser(self.attached, rows)
-            return self.loss(rows) if extra is None else self.loss(rows) + extra
+            plain = self.loss(rows, run.weights)
+            return run.hooks.loss(plain if extra is None else plain + extra, rows)
 
         def evaluate() -> tuple[float, float]:
             self.attached.backbone.model.eval()
@@ -192,12 +216,13 @@ class Adapted(Predictor):
 
         run.fit(
             loss,
-            groups,
+            self.groups(method),
             data.train,
             batch_size=method.batch_size,
             steps=method.steps,
             warmup=method.warmup,
             evaluate=evaluate if data.dev else None,
+            learner=GradientLearner(self, data, run, method),
         )
         self.attached.backbone.model.eval()
 

@@ -123,6 +123,18 @@ def _imported(file: Path, package: str) -> Iterator[Path]:
             stem = name.removeprefix(f"{package}.").partition(".")[0] if name.startswith(f"{package}.") else ""
             if stem and (beside := file.parent / f"{stem}.py").is_file():
                 yield beside
+            elif stem and (folder := file.parent / stem).is_dir():  # a method's parts in a folder of their own
+                yield from folder.rglob("*.py")
+
+
+@functools.cache
+def digest_package(module: str) -> str:
+    """Digest of every Python file in the package that a module is, or lives in."""
+    import importlib
+    import inspect
+
+    folder = Path(inspect.getfile(importlib.import_module(module))).parent
+    return digest([[str(file.relative_to(folder)), digest_file(file)] for file in sorted(folder.rglob("*.py"))])
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from harness.errors import InputError
 from harness.identity import canonical
 from harness.predictions import Predictions
 from harness.registry import Entry
-from harness.settings import Configurable
+from harness.settings import Configurable, Search
 from harness.task import Example, Task, TaskData
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Method(Configurable):
 
     task_kinds : kinds of task it can do.  random : streams its answer depends on (empty: deterministic).
     frozen_backbone : the backbone stays bitwise unchanged.  identity_at_start : before training it predicts as the backbone does.
-    tests : small settings under which the generic test matrix runs it.
+    emits : events that a wrapper may answer (those of the base; `emits=` in the decorator adds to them), see hooks.py.
+    small : settings under which the generic test matrix runs it.
     """
 
     entry: ClassVar[Entry]
@@ -59,6 +60,7 @@ class Method(Configurable):
     frozen_backbone: ClassVar[bool] = True
     identity_at_start: ClassVar[bool] = False
     uses_template: ClassVar[bool] = True
+    emits: ClassVar[tuple[str, ...]] = ("predict",)
     small: ClassVar[Mapping[str, Any]] = {}
 
     @property
@@ -75,6 +77,19 @@ class Method(Configurable):
             return f"generated answers need generation, which a {family} backbone does not offer"
         missing = [need for need in self.entry.needs if need not in capabilities]
         return f"{self.name} needs {', '.join(missing)}, which a {family} backbone does not offer" if missing else None
+
+    @property
+    def emitted(self) -> frozenset[str]:
+        """The events of its training that wrappers and selections may answer."""
+        return frozenset((*self.emits, *self.entry.emits))
+
+    def open_space(self, given: Mapping[str, Any]) -> dict[str, Search]:
+        """What `tune: N` draws from: the search space without what a suite has set (`given`)."""
+        return {name: search for name, search in type(self).search_space().items() if name not in given}
+
+    def sources(self) -> tuple[type, ...]:
+        """Classes whose source its answers depend on."""
+        return (type(self),)
 
     @abstractmethod
     def adapt(self, backbone: Any, data: TaskData, run: Run) -> Predictor:

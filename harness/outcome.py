@@ -67,6 +67,7 @@ class Outcome:
     log: str = ""
     predictor: Any = None
     media: list[Media] = field(default_factory=list)
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)  # label -> {"value", "reason"} and, of some, "parts"
 
     def result(self) -> dict[str, Any]:
         """The JSON part; pictures are listed under facts["media"] with the names of their files."""
@@ -79,6 +80,7 @@ class Outcome:
             "costs": asdict(self.costs),
             "facts": {**self.facts, "media": pictures} if pictures else self.facts,
             "shared_prompt": self.shared_prompt,
+            **({"probes": self.probes} if self.probes else {}),
         }
 
 
@@ -90,7 +92,10 @@ def records_of(predictions: Predictions, rows: tuple[Row, ...], task: Task) -> p
     elif predictions.texts is not None:
         predicted = list(predictions.texts)
     else:
-        predicted = [str(value) for value in (predictions.values if predictions.values is not None else [])]
+        answered: Any = (
+            predictions.values if predictions.values is not None else [None] * len(predictions.ids)
+        )  # measures alone have no answer
+        predicted = [None if value is None else str(value) for value in answered]
     frame = pd.DataFrame(
         {
             "example": list(predictions.ids),

@@ -9,17 +9,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from harness import catalog
-from harness.backbones.describe import describe
+from harness.artifact_graph import Graph, Planned, needed
+from harness.artifacts import kind_of, resolved
+from harness.backbones.describe import BackboneInfo, describe
 from harness.backbones.files import check_weights
-from harness.depends import Depends, Memory
+from harness.depends import Depends, Memory, versions
 from harness.errors import InputError, unknown_name
+from harness.formats import Format, is_format, population, sample, text_field
 from harness.identity import canonical, digest, digest_source
 from harness.method import Method
+from harness.registry import method_kind
 from harness.seeds import Streams
-from harness.settings import merged
+from harness.selection import Selection
+from harness.settings import merged, nested
 from harness.store import Store
-from harness.suite import MethodSpec, Suite, TaskSpec
+from harness.suite import FormatSample, MethodSpec, Named, Suite, TaskSpec
 from harness.task import Shots, Task
 from harness.training import Budget
 from harness.trial import Trial, backbone_name
@@ -56,6 +63,7 @@ class Plan:
     cells: list[Cell]
     depends: dict[str, dict[str, Any]] = field(default_factory=dict)
     left_out: list[Cell] = field(default_factory=list)  # by `only`; they stay in the manifest, so that a report says what is missing
+    graph: Graph | None = None
 
     @property
     def runnable(self) -> list[Cell]:
@@ -65,6 +73,11 @@ class Plan:
         """Every trial to run by run_key, each once: tries of tuned cells first."""
         tries = {key: trial for cell in self.runnable for trial, key in cell.tries}
         return {**tries, **{cell.run_key: cell.trial for cell in self.runnable}}
+
+    def artifacts(self) -> dict[str, Planned]:
+        """The artifacts that these trials need, by run_key, in an order in which they can be made."""
+        wanted = [key for run_key in self.trials() for key in needed(self.depends[run_key])]
+        return {} if self.graph is None else self.graph.ordered(wanted)
 
     def counts(self, store: Store | None) -> Counter[str]:
         trials = self.trials()
@@ -80,6 +93,7 @@ class Plan:
             "spec": self.suite.model_dump(mode="json"),
             "planned": datetime.now(UTC).isoformat(timespec="microseconds"),  # the newest one counts, of two in a second too
             "cells": [cell.value() for cell in (*self.cells, *self.left_out)],
+            "artifacts": [node.value() for node in (self.graph.nodes.values() if self.graph is not None else ())],
         }
 
 
@@ -91,25 +105,48 @@ def plan(
     fetch : whether a hub backbone that is not here yet may be downloaded; without it, its trials have no run_key of their own.
     """
     depends = Depends(device=device, threads=threads, fetch=fetch, deterministic=deterministic)
-    Budget.parse({str(unit): amount for unit, amount in suite.budget.items()})
-    _check_tuning(suite)
-    variants = [(spec, label, config) for spec in suite.methods for label, config in spec.variants()]
-    _check_labels([label for _, label, _ in variants])
-    cells: list[Cell] = []
-    _check_templates(suite)
-    for backbone, task_spec, shots in itertools.product(suite.backbones, suite.tasks, suite.shots):
-        task = _task(task_spec)
-        for template in _templates(suite, task_spec, task):
-            for spec, label, config in variants:
-                point = _Point(suite, backbone, task_spec, task, template, shots, spec, label, config)
-                cells += point.cells(depends)
+    found = [_cells(grid, depends) for grid in suite.grids]
+    cells = found[0] if len(found) == 1 else _joined(suite, found)
     _check_baseline(suite, cells)
     chosen = [cell for cell in cells if only is None or _matches(cell, only)]
     if not chosen:
         raise InputError(
             f"nothing in this suite matches {only!r}", key="--only", expected="a GLOB on method, task, method/task or trial id"
         )
-    return Plan(suite, chosen, depends.by_key, [cell for cell in cells if only is not None and not _matches(cell, only)])
+    return Plan(suite, chosen, depends.by_key, [cell for cell in cells if only is not None and not _matches(cell, only)], depends.graph)
+
+
+def _cells(suite: Suite, depends: Depends) -> list[Cell]:
+    """The cells of one grid."""
+    Budget.parse({str(unit): amount for unit, amount in suite.budget.items()})
+    _check_tuning(suite)
+    variants = [(spec, label, config) for spec in suite.methods for label, config in spec.variants()]
+    _check_labels([label for _, label, _ in variants])
+    _check_twice([backbone_name(spec) for spec in suite.backbones if "recipe" in spec or "label" in spec], "backbones")
+    cells: list[Cell] = []
+    _check_templates(suite)
+    selections = _selections(suite)
+    probes = _probes(suite)
+    for backbone, task_spec, shots in itertools.product(suite.backbones, suite.tasks, suite.shots):
+        task = _task(task_spec)
+        for template in _templates(suite, task_spec, task):
+            for spec, label, config in variants:
+                for picked, selection in selections:
+                    point = _Point(suite, backbone, task_spec, task, template, shots, spec, label, config, picked, selection, probes)
+                    cells += point.cells(depends)
+    return cells
+
+
+def _joined(suite: Suite, found: Sequence[list[Cell]]) -> list[Cell]:
+    """The cells of all parts, each once. InputError where one arm means two things on the same block and seed."""
+    cells: dict[tuple[str, str, str, int], Cell] = {}
+    for part, own in enumerate(found):
+        for cell in own:
+            same = cells.setdefault((cell.family, cell.arm, cell.block, cell.seed), cell)
+            if same.trial != cell.trial:
+                wrong = InputError(f"{cell.arm} stands for other settings in an earlier part", expected="give it a `label` of its own")
+                raise suite.error(("parts", part), wrong)
+    return list(cells.values())
 
 
 def _check_tuning(suite: Suite) -> None:
@@ -125,7 +162,7 @@ def _check_templates(suite: Suite) -> None:
     if isinstance(suite.templates, list):
         known = {name for spec in suite.tasks for name in _task(spec).templates}
         for i, name in enumerate(suite.templates):
-            if name not in known:
+            if name not in known and not is_format(name):
                 raise suite.error(("templates", i), unknown_name("template", name, known))
 
 
@@ -139,6 +176,36 @@ def _check_labels(labels: Sequence[str]) -> None:
     twice = [label for label, count in Counter(labels).items() if count > 1]
     if twice:
         raise InputError(f"two methods are called {twice[0]!r}", key="methods", expected="give each its own `label`")
+
+
+def _selections(suite: Suite) -> list[tuple[str, Selection | None]]:
+    """(label, selection) of every selection that the suite names; None trains on every row."""
+    found: list[tuple[str, Selection | None]] = []
+    for i, spec in enumerate(suite.selections):
+        if spec.name == "none" and spec.config:
+            raise suite.error(("selections", i), InputError("none has no settings", expected="name a selection: harness list selections"))
+        found.append((spec.shown, None if spec.name == "none" else _configured(suite, ("selections", i), "selection", spec)))
+    _check_twice([label for label, _ in found], "selections")
+    return found
+
+
+def _probes(suite: Suite) -> tuple[dict[str, Any], ...]:
+    made = [(spec, _configured(suite, ("probes", i), "probe", spec)) for i, spec in enumerate(suite.probes)]
+    _check_twice([spec.shown for spec, _ in made], "probes")
+    return tuple({"label": spec.shown, "name": spec.name, "config": probe.config} for spec, probe in made)
+
+
+def _configured(suite: Suite, place: tuple[str, int], kind: str, spec: Named) -> Any:
+    try:
+        return catalog.load(kind, spec.name)(**spec.config)
+    except InputError as error:
+        raise suite.error(place, error) from None
+
+
+def _check_twice(labels: Sequence[str], key: str) -> None:
+    twice = [label for label, count in Counter(labels).items() if count > 1]
+    if twice:
+        raise InputError(f"two of them are called {twice[0]!r}", key=key, expected="give each its own `label`")
 
 
 def _matches(cell: Cell, pattern: str) -> bool:
@@ -163,15 +230,27 @@ def _templates(suite: Suite, spec: TaskSpec, task: Task) -> list[str | None]:
     if not task.templates:
         return [None]
     names = list(task.templates)
-    wanted = spec.templates or (
-        suite.templates if isinstance(suite.templates, list) else names[:1] if suite.templates == "first" else names
-    )
+    asked = spec.templates or suite.templates
+    if isinstance(asked, FormatSample):
+        return _formats(suite, spec, task, asked)
+    wanted = asked if isinstance(asked, list) else names[:1] if asked == "first" else names
     if not spec.templates and isinstance(suite.templates, list):
-        wanted = [name for name in wanted if name in names] or names[:1]  # a suite's list names templates that some of its tasks have
+        wanted = [name for name in wanted if name in names or is_format(name)] or names[:1]  # others are templates of other tasks
     for name in wanted:
-        if name not in names:
+        if is_format(name):
+            Format.parse(name).template(task)
+        elif name not in names:
             raise suite.error(("tasks", suite.tasks.index(spec), "templates"), unknown_name("template", name, names))
     return list(wanted)
+
+
+def _formats(suite: Suite, spec: TaskSpec, task: Task, asked: FormatSample) -> list[str | None]:
+    try:
+        text_field(task)
+        chosen = sample(population(task, asked.phrases), asked.sample, np.random.default_rng(asked.seed))
+    except InputError as error:
+        raise suite.error(("tasks", suite.tasks.index(spec)), error) from None
+    return [one.name for one in chosen]
 
 
 CHECKED_ROWS = 8  # of each split, rendered before anything runs
@@ -185,7 +264,10 @@ def preflight(plan: Plan, *, trust: Sequence[str] = ()) -> None:
     by the digest of the task's content and source.
     """
     trials = plan.trials()
-    for spec in {canonical(trial.backbone): trial.backbone for trial in trials.values()}.values():
+    specs = [trial.backbone for trial in trials.values()]
+    for node in plan.artifacts().values():
+        specs += [*node.artifact.inputs.backbones, *(trial.backbone for trial in node.trials.values())]
+    for spec in {canonical(spec): spec for spec in specs if kind_of(spec) is None}.values():
         _check_backbone(spec, trust)
     for key, trial in {canonical(_drawn_from(trial)): (key, trial) for key, trial in reversed(trials.items())}.values():
         mark = digest([_drawn_from(trial), trial.seeds["data"], plan.depends[key]["task"], digest_source(Streams), digest_source(Shots)])
@@ -205,6 +287,21 @@ def _check_backbone(spec: Mapping[str, Any], trust: Sequence[str]) -> None:
         raise InputError(f"{info.name} needs code of its own to run", key="backbones", expected=wanted)
     if info.folder is not None:
         check_weights(info.folder)
+        _check_loads(spec, info, tuple(trust))
+
+
+LARGEST_TRIED = 1 << 30  # bytes of weights that are loaded to see whether they can be; larger ones are only opened
+
+
+def _check_loads(spec: Mapping[str, Any], info: BackboneInfo, trust: tuple[str, ...]) -> None:
+    """Load a backbone once, to see that its weights fit its configuration and its tokenizer can be read; then it is known by its digests."""
+    from harness.backbones.load import load
+
+    mark = digest(["loads", info.identity, info.remote_code, versions()])
+    small = info.folder is not None and sum(file.stat().st_size for file in info.folder.iterdir() if file.is_file()) <= LARGEST_TRIED
+    if small and _CHECKED.get(mark) is None:
+        load(spec, trust_remote_code=trust)
+        _CHECKED.put(mark, info.name)
 
 
 def _check_rows(trial: Trial) -> None:
@@ -223,6 +320,11 @@ def _check_rows(trial: Trial) -> None:
         raise error.located(key=place) from None
 
 
+def _unlabelled(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A suite's backbone without the word it has for it, which is no part of the question."""
+    return {key: value for key, value in spec.items() if key != "label"}
+
+
 @dataclass(frozen=True)
 class _Point:
     """One point of the grid without its seeds."""
@@ -236,15 +338,23 @@ class _Point:
     spec: MethodSpec
     label: str
     config: Mapping[str, Any]
+    chosen: str  # the selection's label
+    selection: Selection | None
+    probes: tuple[dict[str, Any], ...]
 
     def cells(self, depends: Depends) -> list[Cell]:
-        method_class = catalog.load("wrapper" if "over" in self.config else "method", self.spec.name)
+        method_class = catalog.load(method_kind(self.config), self.spec.name)
         try:
             method: Method = method_class(**self.config)
         except InputError as error:
             raise self.suite.error(("methods", self.suite.methods.index(self.spec), "config"), error) from None
-        info = depends.backbone(self.backbone)
+        try:
+            info = depends.backbone(_unlabelled(self.backbone))
+        except InputError as error:
+            raise self.suite.error(("backbones", self.suite.backbones.index(dict(self.backbone))), error) from None
         reason = method.unsupported(self.task, info.family, info.capabilities)
+        if reason is None and self.selection is not None:
+            reason = self.selection.unsupported(self.task, method)
         cells = []
         tries: tuple[tuple[Trial, str], ...] = ()
         for number in self.suite.seeds.numbers:
@@ -255,7 +365,7 @@ class _Point:
             if reason is None:
                 if not tries or self.spec.tune_per == "seed":  # tuned per task, all seeds have the same tries
                     tries = self.tries(method, number, depends)
-                cell = replace(cell, run_key=depends.run_key(trial, self.task, method_class), tries=tries)
+                cell = replace(cell, run_key=depends.run_key(trial, self.task, method.sources()), tries=tries)
             cells.append(cell)
         return cells
 
@@ -265,9 +375,9 @@ class _Point:
         return Trial(
             task=self.task.name,
             task_config=self.task.config,
-            backbone=self.backbone,
+            backbone=self.resolved(_unlabelled(self.backbone), number),
             method=self.spec.name,
-            config=method.config,
+            config=self.resolved(method.config, number),
             template=self.template if method.uses_template else None,
             train=Shots.parse(self.shots, "shots").value(),
             dev=Shots.parse(suite.dev, "dev").value(),
@@ -277,7 +387,14 @@ class _Point:
             test_rows=suite.test_rows,
             precision=suite.precision,
             tuning=tuning,
+            selection={"name": self.selection.entry.name, "config": self.selection.config} if self.selection is not None else None,
+            probes=self.probes,
         )
+
+    def resolved(self, value: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """`value` with its references to artifacts made ready for this task and replicate."""
+        found: dict[str, Any] = resolved(value, self.task.name, self.suite.seeds.pretraining(number))
+        return found
 
     def tries(self, method: Method, number: int, depends: Depends) -> tuple[tuple[Trial, str], ...]:
         """N drawn configurations (the declared default is the first), each on the tuning seeds, or on the trial's own."""
@@ -285,22 +402,22 @@ class _Point:
             return ()
         if Shots.parse(self.suite.dev, "dev") == Shots(per_class=0):
             raise InputError("tuning needs a dev set", key="dev", expected="set `dev:` to a number of rows per class")
-        free = [name for name in type(method).search_space() if name not in self.config]  # what the suite sets stays as it says
+        free = method.open_space(self.config)  # what the suite sets stays as it says
         if not free:
             raise InputError(f"{self.spec.name} has nothing to tune", key=f"methods.{self.label}.tune", expected="remove `tune`")
         numbers = [number] if self.spec.tune_per == "seed" else self.suite.tuning_seeds
         result = []
         for attempt in range(self.spec.tune):
             streams = Streams({"init": attempt})
-            drawn = type(method).sample_config(lambda name, s=streams: s.rng("tuning", self.spec.name, name)) if attempt else {}  # type: ignore[misc]
-            config = type(method)(**merged(method.config, {name: drawn[name] for name in free if name in drawn})).config
+            drawn = {name: space.sample(streams.rng("tuning", self.spec.name, name)) for name, space in free.items()} if attempt else {}
+            config = type(method)(**merged(method.config, nested(drawn))).config
             for seed in numbers:
-                trial = replace(self.trial(method, seed), config=config, tuning=None, scored="dev")
-                result.append((trial, depends.run_key(trial, self.task, type(method))))
+                trial = replace(self.trial(method, seed), config=self.resolved(config, seed), tuning=None, scored="dev", probes=())
+                result.append((trial, depends.run_key(trial, self.task, method.sources())))
         return tuple(result)
 
     def _arm(self) -> str:
-        parts = {"method": self.label, "backbone": backbone_name(self.backbone), "template": self.template or "-", "selection": "-"}
+        parts = {"method": self.label, "backbone": backbone_name(self.backbone), "template": self.template or "-", "selection": self.chosen}
         return " / ".join(parts[arm] for arm in self.suite.arms)
 
     def _block(self) -> str:
@@ -310,6 +427,8 @@ class _Point:
             "template": self.template or "-",
             "method": self.label,
         }
+        if len(self.suite.selections) > 1 or self.selection is not None:
+            every["selection"] = self.chosen
         shown = {key: value for key, value in every.items() if key not in self.suite.arms}
         return canonical({**shown, "shots": self.shots})
 
@@ -320,5 +439,5 @@ class _Point:
         return "all backbones" if "backbone" in self.suite.arms else backbone_name(self.backbone)
 
     def _tags(self) -> tuple[str, ...]:
-        method = catalog.find("wrapper" if "over" in self.config else "method", self.spec.name)
+        method = catalog.find(method_kind(self.config), self.spec.name)
         return tuple(sorted({*method.tags, *catalog.find("task", self.task_spec.name).tags}))

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from harness.executors.job import Done, Job
+from harness.executors.job import AnyJob, Done
 
 if TYPE_CHECKING:
     from harness.planning import Plan
@@ -37,17 +37,16 @@ class Lines:
     def say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def started(self, job: Job) -> None: ...
+    def started(self, job: AnyJob) -> None: ...
 
     def stepped(self, run_key: str, step: int, of: int | None, loss: float) -> None: ...
 
-    def done(self, job: Job, done: Done) -> None:
+    def done(self, job: AnyJob, done: Done) -> None:
         self.finished += 1
         self.statuses[done.status] += 1
         score = f" {done.score:.4f}" if done.score is not None else ""
         reason = f" ({done.reason})" if done.reason else ""
-        scored = "" if job.trial.scored == "test" else " [dev, a try of a tuning]"
-        self.say(f"[{self.finished}/{self.total}] {done.status}{score} {done.seconds:.1f} s  {job.trial}{scored}{reason}  ETA {self.eta()}")
+        self.say(f"[{self.finished}/{self.total}] {done.status}{score} {done.seconds:.1f} s  {job}{reason}  ETA {self.eta()}")
 
     def eta(self) -> str:
         if not self.finished:
@@ -66,7 +65,7 @@ class LiveTable(Lines):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self.running: dict[str, tuple[Job, str]] = {}
+        self.running: dict[str, tuple[AnyJob, str]] = {}
         self.live: Live | None = None
 
     def begin(self, plan: Plan, stored: int, to_run: int) -> None:
@@ -87,10 +86,10 @@ class LiveTable(Lines):
         table.add_column("running", overflow="fold")
         table.add_column("step, loss", justify="right")
         for job, step in list(self.running.values())[:SHOWN_RUNNING]:
-            table.add_row(escape(str(job.trial)), step)
+            table.add_row(escape(str(job)), step)
         return table
 
-    def started(self, job: Job) -> None:
+    def started(self, job: AnyJob) -> None:
         self.running[job.run_key] = (job, "")
         self._refresh()
 
@@ -99,7 +98,7 @@ class LiveTable(Lines):
             self.running[run_key] = (self.running[run_key][0], f"{step}/{of or '?'}  {loss:.4f}")
             self._refresh()
 
-    def done(self, job: Job, done: Done) -> None:
+    def done(self, job: AnyJob, done: Done) -> None:
         self.running.pop(job.run_key, None)
         if done.status == "ok":
             self.finished += 1

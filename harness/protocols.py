@@ -37,8 +37,8 @@ def ask(data: TaskData, predictor: Predictor, run: Run) -> Answers:
     return PROTOCOLS[data.task.protocol](data, predictor, run)
 
 
-def answers(task: Task, predictor: Predictor, rows: Sequence[Row]) -> Predictions:
-    predictions = task.ask(predictor, rows)
+def answers(task: Task, predictor: Predictor, rows: Sequence[Row], run: Run) -> Predictions:
+    predictions = task.ask(predictor, rows, run)
     if predictions.scores is not None and np.isnan(predictions.scores).any():
         raise DivergedError("label scores are not numbers")  # the largest of them would be no answer
     return predictions
@@ -46,7 +46,7 @@ def answers(task: Task, predictor: Predictor, rows: Sequence[Row]) -> Prediction
 
 def _supervised(data: TaskData, predictor: Predictor, run: Run) -> Answers:
     with torch.no_grad():
-        return Answers(answers(data.task, predictor, data.test), data.test)
+        return Answers(answers(data.task, predictor, data.test, run), data.test)
 
 
 def _stream(data: TaskData, predictor: Predictor, run: Run) -> Answers:
@@ -65,7 +65,7 @@ def _stream(data: TaskData, predictor: Predictor, run: Run) -> Answers:
         for batch in data.task.arrivals(data.test, run.rng("order", "arrivals", number)):
             run.check_time()
             named = [_in_round(row, number) for row in batch]
-            parts.append(answers(data.task, predictor, named))
+            parts.append(answers(data.task, predictor, named, run))
             rows += named
             rounds += [number] * len(batch)
             steps += [steps[-1] + 1 if steps else 0] * len(batch)
@@ -86,7 +86,7 @@ def _per_item(data: TaskData, predictor: Predictor, run: Run) -> Answers:
         run.check_time()
         if isinstance(predictor, Stateful):
             predictor.reset()
-        parts.append(answers(data.task, predictor, [row]))
+        parts.append(answers(data.task, predictor, [row], run))
         if run.notify is not None:
             run.notify(number + 1, len(data.test), 0.0)
     return Answers(joined(parts), data.test)

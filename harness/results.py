@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from harness.outcome import Media
 
 TRIAL_COLUMNS: dict[str, str] = {
     "trial_id": "identity of the question",
@@ -68,6 +71,9 @@ TRIAL_COLUMNS: dict[str, str] = {
 }
 
 
+CURVE_COLUMNS = ("step", "loss", "dev_score", "seconds", "flops")
+
+
 @dataclass(frozen=True)
 class TaskScores:
     """Per-example statistics of one task's trials, aligned on examples.
@@ -84,19 +90,34 @@ class TaskScores:
     values: np.ndarray
 
 
+STREAM_COLUMNS = ("trial_id", "step", "value", "n")
+
+
+def _no_streams() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(STREAM_COLUMNS))
+
+
 @dataclass
 class Results:
     """Trials (a frame with TRIAL_COLUMNS), per-example statistics by task, learning curves, and per-example records.
 
-    curves : columns trial_id, step, loss, dev_score, seconds (any but trial_id and step may be NaN).
+    trials : beside TRIAL_COLUMNS, one column `probe:<label>` for each probe that a trial was measured by; NaN where undefined.
+    curves : columns trial_id and CURVE_COLUMNS (any but trial_id and step may be NaN). flops : so far, evaluation on dev left out.
     records : trial_id -> frame with columns example, cluster, gold, prediction, output, prompt, value (loaded lazily by `record_loader`).
+    streams : columns trial_id, step, value, n: the primary metric on the n examples that met a trial at each step (or round) of a
+        test-time stream; empty for other protocols.
+    media : trial_id -> its pictures (loaded lazily by `media_loader`).
+    artifacts : what recipes and preparations made for these trials and what that cost; columns of `harness.artifact_costs.COLUMNS`.
     """
 
     trials: pd.DataFrame
     scores: Mapping[str, TaskScores] = field(default_factory=dict)
-    curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["trial_id", "step", "loss", "dev_score", "seconds"]))
+    curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["trial_id", *CURVE_COLUMNS]))
     provenance: dict[str, Any] = field(default_factory=dict)
     record_loader: Any = None
+    streams: pd.DataFrame = field(default_factory=_no_streams)
+    media_loader: Any = None
+    artifacts: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def records(self, trial_id: str) -> pd.DataFrame:
         """Per-example records of one trial; an empty frame where none are kept."""
@@ -104,3 +125,8 @@ class Results:
             return pd.DataFrame(columns=["example", "cluster", "gold", "prediction", "output", "prompt", "value"])
         frame: pd.DataFrame = self.record_loader(trial_id)
         return frame
+
+    def media(self, trial_id: str) -> list[Media]:
+        """Pictures that one trial left; none where none are kept."""
+        found: list[Media] = [] if self.media_loader is None else self.media_loader(trial_id)
+        return found

@@ -64,6 +64,10 @@ class Range:
 Search = Choice | Range
 
 
+class Prepared(dict[str, Any]):
+    """Type of a setting that refers to an artifact by value: `{PREPARATION: {setting: value}}`, filled up with the seed in a plan."""
+
+
 def choice(*values: Any) -> Choice:
     return Choice(values)
 
@@ -150,6 +154,10 @@ def _as_type(name: str, value: Any, annotation: Any, spec: Setting) -> Any:
         raise errors[0]
     if annotation is Any:
         return value
+    if annotation is Prepared:
+        from harness.artifacts import prepared_reference
+
+        return prepared_reference(value, name)
     wanted = origin or annotation
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -202,6 +210,20 @@ class Configurable:
     def sample_config(cls, rng_for: typing.Callable[[str], np.random.Generator]) -> dict[str, Any]:
         """One draw from the search space; each setting has its own stream, so that adding one shifts no other."""
         return {name: search.sample(rng_for(name)) for name, search in cls.search_space().items()}
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as settings within settings.
+
+    >>> nested({"alpha": 1, "over.lora.rank": 8})
+    {'alpha': 1, 'over': {'lora': {'rank': 8}}}
+    """
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        result = merged(result, value)
+    return result
 
 
 def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

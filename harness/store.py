@@ -1,7 +1,8 @@
 """The results store: content-addressed trial folders, written whole or not at all, checked by digests.
 
     STORE/store.json                               format number
-    STORE/trials/<2>/<trial_id>/<run_key>/         trial.json result.json records.parquet curve.parquet log.txt adapted/ checksums.json
+    STORE/trials/<2>/<trial_id>/<run_key>/         trial.json result.json records.parquet curve.parquet log.txt adapted/ media/ checksums.json
+    STORE/artifacts/<2>/<artifact_id>/<run_key>/   what recipes and preparations made: see `artifact_store`
     STORE/suites/<name>.<digest>.json              what a suite planned: its trials, arms, blocks, unsupported cells
     STORE/imported/<file digest>/                  results from elsewhere; never a cache hit
     STORE/damaged/                                 folders whose bytes no longer match their checksums, set aside
@@ -28,7 +29,7 @@ import pandas as pd
 
 from harness.errors import InputError
 from harness.identity import canonical, digest, digest_file
-from harness.outcome import FINAL, Outcome
+from harness.outcome import FINAL, Media, Outcome
 from harness.results import Results
 from harness.trial import Trial
 
@@ -51,6 +52,15 @@ class Stored:
 
     def curve(self) -> pd.DataFrame:
         return self._frame("curve.parquet")
+
+    def media(self) -> list[Media]:
+        """The trial's pictures; one whose file is gone is left out (`harness store check` says so)."""
+        found = []
+        for item in self.result["facts"].get("media", ()):
+            file = self.folder / "media" / Path(item["file"]).name
+            if file.is_file():
+                found.append(Media(file.name, file.read_bytes(), item["caption"], item["kind"]))
+        return found
 
     def _frame(self, name: str) -> pd.DataFrame:
         try:
@@ -145,17 +155,7 @@ class Store:
 
     def damage(self, folder: Path) -> str | None:
         """What is wrong with a trial's folder, or None."""
-        try:
-            sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
-            names = {"trial.json", "result.json", *sums}
-        except (OSError, ValueError, TypeError):
-            return "checksums.json is missing or unreadable"
-        for name in sorted(names):
-            if not (folder / name).is_file():
-                return f"{name} is missing"
-            if digest_file(folder / name) != sums.get(name):
-                return f"{name} does not match its checksum"
-        return None
+        return damage(folder, ("trial.json", "result.json"))
 
     def set_aside(self, folder: Path) -> None:
         target = self.root / "damaged" / f"{folder.parent.name}.{folder.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
@@ -211,8 +211,12 @@ class Store:
         if outcome.curve is not None and len(outcome.curve):
             outcome.curve.to_parquet(work / "curve.parquet", index=False, compression="zstd")
         _write_text(work / "log.txt", outcome.log)
-        files = sorted(path for path in work.rglob("*") if path.is_file())
-        _write_text(work / "checksums.json", canonical({str(path.relative_to(work)): digest_file(path) for path in files}) + "\n")
+        for item in outcome.media:
+            (work / "media").mkdir(exist_ok=True)
+            if (work / "media" / item.name).exists():
+                raise InputError(f"two pictures of one trial are named {item.name}", expected="names that are unique within a trial")
+            (work / "media" / item.name).write_bytes(item.data)
+        _write_text(work / "checksums.json", canonical(checksums(work)) + "\n")
 
     def folders(self) -> Iterator[Path]:
         """Every trial folder, damaged ones too, in a fixed order; half-written ones are none."""
@@ -228,18 +232,42 @@ class Store:
             raise _unwritable(self.root, error) from None
         return file
 
-    def manifests(self) -> list[dict[str, Any]]:
-        """The newest plan of every suite that was run into this store."""
-        newest: dict[str, tuple[str, dict[str, Any]]] = {}
+    def plans(self) -> list[dict[str, Any]]:
+        """Every plan that was run into this store, the oldest first: what was planned before which results stood."""
+        found = []
         for file in sorted((self.root / "suites").glob("*.json")) if (self.root / "suites").exists() else []:
             try:
                 plan = json.loads(file.read_text(encoding="utf-8"))
-                key, when = plan["suite"], plan["planned"]
+                found.append((plan["planned"], plan["suite"], plan))
             except (ValueError, KeyError, TypeError):
                 raise InputError("is damaged", file=file, expected="run the suite again: its finished trials are kept") from None
-            if key not in newest or newest[key][0] < when:
-                newest[key] = (when, plan)
-        return [plan for _, plan in sorted(newest.values(), key=lambda pair: pair[0])]
+        return [plan for _, _, plan in sorted(found, key=lambda item: item[:2])]
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """The newest plan of every suite that was run into this store."""
+        newest = {plan["suite"]: plan for plan in self.plans()}
+        return sorted(newest.values(), key=lambda plan: str(plan["planned"]))
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Digest of every file in a folder by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): digest_file(path) for path in files}
+
+
+def damage(folder: Path, heads: tuple[str, ...]) -> str | None:
+    """What is wrong with a stored folder, or None; `heads` are files it must hold."""
+    try:
+        sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+        names = {*heads, *sums}
+    except (OSError, ValueError, TypeError):
+        return "checksums.json is missing or unreadable"
+    for name in sorted(names):
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if digest_file(folder / name) != sums.get(name):
+            return f"{name} does not match its checksum"
+    return None
 
 
 def _unwritable(root: Path, error: OSError) -> InputError:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from harness import artifact_store
 from harness.errors import InputError
 from harness.outcome import FINAL
 from harness.store import Store
 
 
 def check(store: Store, *, repair: bool = False) -> tuple[int, list[tuple[Path, str]]]:
-    """(number of whole trials, damaged folders with the reason). With `repair`, damaged ones are set aside."""
+    """(number of whole trials, damaged folders of trials and artifacts with the reason). With `repair`, damaged ones are set aside."""
     good, damaged = 0, []
     for folder in list(store.folders()):
         reason = store.damage(folder)
@@ -25,13 +26,16 @@ def check(store: Store, *, repair: bool = False) -> tuple[int, list[tuple[Path, 
             good += 1
         else:
             damaged.append((folder, reason))
-            if repair:
-                store.set_aside(folder)
+    for folder in artifact_store.folders(store):
+        reason = artifact_store.why_damaged(folder)
+        damaged += [(folder, reason)] if reason is not None else []
+    for folder, _ in damaged if repair else ():
+        store.set_aside(folder)
     return good, damaged
 
 
 def merge(target: Store, source: Store) -> int:
-    """Copy whole trials and plans that `target` has no final answer for; returns how many trials were copied."""
+    """Copy whole trials, artifacts and plans that `target` has no final answer for; returns how many trials were copied."""
     if source.root.resolve() == target.root.resolve():
         raise InputError("is the store it would be merged into", file=source.root)
     copied = 0
@@ -44,6 +48,7 @@ def merge(target: Store, source: Store) -> int:
         with target.placing(target.folder(stored.trial.trial_id, stored.run_key)) as work:
             shutil.copytree(folder, work, dirs_exist_ok=True)
         copied += 1
+    artifact_store.merge(target, source)
     for name in ("suites", "imported"):
         if (source.root / name).exists():
             shutil.copytree(source.root / name, target.root / name, dirs_exist_ok=True)
@@ -54,7 +59,12 @@ def collect(store: Store, *, dry: bool = False) -> list[Path]:
     """Folders that no suite's newest plan asks for, half-written ones and set-aside ones; removed unless `dry`."""
     wanted = {cell["run_key"] for plan in store.manifests() for cell in plan["cells"]}
     wanted |= {key for plan in store.manifests() for cell in plan["cells"] for _, key in cell["tries"]}
+    made = [node for plan in store.manifests() for node in plan.get("artifacts", ())]
+    wanted |= {key for node in made for _, key in node["trials"]}
     gone = [folder for folder in store.folders() if folder.name not in wanted]
+    kept = {node["run_key"] for node in made}
+    gone += [folder for folder in artifact_store.folders(store) if folder.name not in kept]
+    gone += [folder for folder in artifact_store.unfinished(store) if folder.name.removeprefix(".making-") not in kept]
     gone += [*store.root.glob("trials/??/*/.writing-*"), *store.root.glob("damaged/*")]
     for folder in [] if dry else gone:
         shutil.rmtree(folder)

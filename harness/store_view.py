@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.artifact_costs import artifact_costs
 from harness.errors import InputError
 from harness.identity import canonical, digest
-from harness.results import TRIAL_COLUMNS, Results, TaskScores
+from harness.outcome import Media
+from harness.results import CURVE_COLUMNS, STREAM_COLUMNS, TRIAL_COLUMNS, Results, TaskScores
 from harness.store import Store, Stored
 from harness.task import Task
 from harness.trial import Trial, backbone_name
@@ -20,7 +22,8 @@ from harness.trial import Trial, backbone_name
 def load_results(root: str | Path, suite: str | None = None) -> Results:
     """All cells that suites planned into the store, each with its newest answer; `suite` keeps one suite's."""
     store = Store(root, create=False)
-    manifests = [plan for plan in store.manifests() if suite is None or plan["suite"] == suite]
+    plans = [plan for plan in store.plans() if suite is None or plan["suite"] == suite]
+    manifests = sorted({plan["suite"]: plan for plan in plans}.values(), key=lambda plan: str(plan["planned"]))
     imported = imported_results(store) if suite is None else None
     if not manifests and imported is None:
         raise InputError("holds no results", file=root, expected="run a suite into it first: harness run quickstart --store DIR")
@@ -28,14 +31,29 @@ def load_results(root: str | Path, suite: str | None = None) -> Results:
     for plan in manifests:
         for cell in plan["cells"]:
             view.add(plan, cell)
-    results = view.results([{key: plan[key] for key in ("suite", "question", "baseline", "arms", "planned")} for plan in manifests])
+    results = view.results([_about(plan, plans) for plan in manifests])
+    nodes = {node["run_key"]: node for plan in manifests for node in plan.get("artifacts", ())}
+    results.artifacts = artifact_costs(nodes.values(), [stored.depends_on for stored in view.stored.values()], store)
     return results if imported is None else _joined(results, imported)
+
+
+def _about(plan: Mapping[str, Any], plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a report says of a suite. `seeds_planned` : when each set of seeds was first planned, so that seeds added after a look are known."""
+    said = {key: plan[key] for key in ("suite", "question", "baseline", "arms", "planned")}
+    planned: dict[int, str] = {}
+    for earlier in plans:
+        if earlier["suite"] == plan["suite"]:
+            for cell in earlier["cells"]:
+                planned.setdefault(int(cell["seed"]), str(earlier["planned"]))
+    return {**said, "looks": plan.get("spec", {}).get("looks"), "seeds_planned": {str(seed): planned[seed] for seed in sorted(planned)}}
 
 
 COSTS = (
     *("trainable_parameters", "head_parameters", "stored_parameters", "stored_bytes", "seconds_setup", "seconds_train"),
     *("seconds_evaluate", "tokens", "forward_calls", "flops", "peak_bytes"),
 )
+
+MOST_STEPS = 24  # points of a stream that are told apart; a longer one is cut into as many stretches of equal length
 
 
 class _View:
@@ -46,6 +64,7 @@ class _View:
         self.rows: list[dict[str, Any]] = []
         self.stored: dict[str, Stored] = {}
         self.curves: list[pd.DataFrame] = []
+        self.streams: list[pd.DataFrame] = []
         self._tasks: dict[str, Task | None] = {}
 
     def add(self, plan: Mapping[str, Any], cell: Mapping[str, Any]) -> None:
@@ -125,17 +144,18 @@ class _View:
             "environment": canonical({**stored.depends_on.get("versions", {}), "numerics": stored.depends_on.get("numerics")}),
             "started": stored.started,
             **{name: costs[name] for name in COSTS},
+            **{f"probe:{label}": found["value"] for label, found in result.get("probes", {}).items()},
         }
 
     def results(self, suites: Sequence[Mapping[str, Any]]) -> Results:
-        frame = pd.DataFrame(self.rows, columns=list(TRIAL_COLUMNS))
-        curves = (
-            pd.concat(self.curves, ignore_index=True)
-            if self.curves
-            else pd.DataFrame(columns=["trial_id", "step", "loss", "dev_score", "seconds"])
-        )
+        probes = dict.fromkeys(name for row in self.rows for name in row if name.startswith("probe:"))
+        frame = pd.DataFrame(self.rows, columns=[*TRIAL_COLUMNS, *probes]).astype(dict.fromkeys(probes, float))
+        curves = pd.concat(self.curves, ignore_index=True) if self.curves else pd.DataFrame()
         provenance = {"suites": [dict(suite) for suite in suites], "store_format": 1}
-        return Results(frame, self._scores(frame), curves[["trial_id", "step", "loss", "dev_score", "seconds"]], provenance, self._records)
+        scores = self._scores(frame)
+        streams = pd.concat(self.streams, ignore_index=True) if self.streams else pd.DataFrame(columns=list(STREAM_COLUMNS))
+        curves = curves.reindex(columns=["trial_id", *CURVE_COLUMNS])
+        return Results(frame, scores, curves, provenance, self._records, streams, self._media)
 
     def _scores(self, frame: pd.DataFrame) -> dict[str, TaskScores]:
         scores: dict[str, TaskScores] = {}
@@ -146,7 +166,12 @@ class _View:
             loaded = {trial_id: records for trial_id, records in loaded.items() if f"stat:{metric}" in records}
             if loaded:
                 scores[str(task)] = _aligned(str(task), metric, loaded)
+                self.streams += _along_the_stream(metric, loaded)
         return scores
+
+    def _media(self, trial_id: str) -> list[Media]:
+        stored = self.stored.get(trial_id)
+        return [] if stored is None else stored.media()
 
     def _records(self, trial_id: str) -> pd.DataFrame:
         stored = self.stored.get(trial_id)
@@ -157,6 +182,32 @@ class _View:
         statistics = next((name for name in map(str, records) if name.startswith("stat:")), None)
         records["value"] = [row[0] for row in records[statistics]] if statistics else np.nan
         return records[columns]
+
+
+def _along_the_stream(metric: str, loaded: Mapping[str, pd.DataFrame]) -> list[pd.DataFrame]:
+    """The metric at each step (or round) of the records that have one; nothing where no record came later than another."""
+    from harness.metrics import get
+
+    places = {}
+    for trial_id, records in loaded.items():
+        name = next((name for name in ("step", "round") if name in records and records[name].nunique() > 1), None)
+        if name is not None:
+            places[trial_id] = records[name].to_numpy(np.float64)
+    if not places:
+        return []
+    steps = np.unique(np.concatenate(list(places.values())))
+    edges = steps if len(steps) <= MOST_STEPS else np.linspace(steps[0], steps[-1], MOST_STEPS + 1)[1:]
+    found = []
+    for trial_id, at in places.items():
+        statistics = np.stack(loaded[trial_id][f"stat:{metric}"].to_list())
+        stretch = np.searchsorted(edges, at)  # a step belongs to the first edge that is not before it
+        rows = [(trial_id, edges[i], *_metric_at(get(metric), statistics[stretch == i])) for i in np.unique(stretch)]
+        found.append(pd.DataFrame(rows, columns=list(STREAM_COLUMNS)))
+    return found
+
+
+def _metric_at(metric: Any, statistics: np.ndarray) -> tuple[float, int]:
+    return float(metric.value(statistics.sum(axis=0))), len(statistics)
 
 
 def _aligned(task: str, metric: str, loaded: Mapping[str, pd.DataFrame]) -> TaskScores:
@@ -222,4 +273,6 @@ def _joined(ours: Results, theirs: Results) -> Results:
     trials = pd.concat([frame for frame in (ours.trials, theirs.trials) if len(frame)], ignore_index=True)
     clash = set(ours.scores) & set(theirs.scores)
     scores = {**{f"{task} (imported)" if task in clash else task: s for task, s in theirs.scores.items()}, **ours.scores}
-    return Results(trials, scores, ours.curves, {**theirs.provenance, **ours.provenance}, ours.record_loader)
+    return Results(
+        trials, scores, ours.curves, {**theirs.provenance, **ours.provenance}, ours.record_loader, ours.streams, ours.media_loader, ours.artifacts
+    )

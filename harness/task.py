@@ -103,8 +103,11 @@ class Task(Configurable):
         """A published dev split, or None where dev is drawn from the pool."""
         return None
 
-    def ask(self, subject: Any, rows: Sequence[Row]) -> Predictions:
-        """The subject's answers about `rows`. A task whose questions are more than `predict` (drawings after an edit) asks them here."""
+    def ask(self, subject: Any, rows: Sequence[Row], run: Any = None) -> Predictions:
+        """The subject's answers about `rows`. A task whose questions are more than `predict` (drawings after an edit) asks them here.
+
+        run : the `Run`, for what is drawn at random while asking.
+        """
         answers: Predictions = subject.predict([row.example for row in rows])
         return answers
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from harness.errors import InputError
+from harness.formats import Format, is_format
 from harness.predictions import Predictions
 from harness.task import Example, Row, Task
 from harness.templates import Rendered, Template
@@ -23,7 +24,9 @@ EVALUATION_BATCH = 32
 
 
 def template_of(task: Task, name: str | None) -> Template:
-    """The named template; the task's first one for None."""
+    """The named template, or format (see formats.py); the task's first template for None."""
+    if name is not None and is_format(name):
+        return Format.parse(name).template(task)
     if not task.templates:
         raise InputError("this task has no template", key=task.name)
     if name is None:

@@ -7,14 +7,20 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
 from harness.costs import Meter
 from harness.errors import DivergedError, InputError
+from harness.hooks import Hooks
 from harness.seeds import Streams
+
+if TYPE_CHECKING:
+    from harness.artifacts import Product
+    from harness.selection import Learner, Selection
 
 Item = TypeVar("Item")
 UNITS = ("steps", "epochs", "examples", "forward_calls", "seconds")
@@ -57,8 +63,9 @@ class Curve:
 
     rows: list[dict[str, float | int | None]] = field(default_factory=list)
 
-    def add(self, step: int, loss: float | None, dev_score: float | None, seconds: float) -> None:
-        self.rows.append({"step": step, "loss": loss, "dev_score": dev_score, "seconds": seconds})
+    def add(self, step: int, loss: float | None, dev_score: float | None, seconds: float, flops: float | None = None) -> None:
+        """flops : so far, scoring by a selection included and evaluation on dev not."""
+        self.rows.append({"step": step, "loss": loss, "dev_score": dev_score, "seconds": seconds, "flops": flops})
 
 
 @dataclass
@@ -104,20 +111,35 @@ class Run:
     examples_seen: int = 0
     optimiser_bytes: int = 0
     notes: dict[str, Any] = field(default_factory=dict)  # what a method wants kept in the result, JSON-able
+    artifacts: Mapping[str, Path] = field(default_factory=dict)  # folders of those that its settings refer to; see `prepared`
+    hooks: Hooks = field(default_factory=Hooks)  # of the wrappers around the method
+    selection: Selection | None = None  # which rows `fit` trains on, round by round; None: every row in every pass
+    weights: torch.Tensor | None = None  # [B] of the current batch's rows, where the selection weighs them
+    dev_flops: float = 0.0  # spent on dev scores during training
 
     def rng(self, name: str, *within: object) -> np.random.Generator:
         return self.streams.rng(name, *within)
+
+    def prepared(self, reference: Mapping[str, Any]) -> Product:
+        """What the preparation gave that a setting of type `Prepared` refers to; InputError outside of a plan that made it."""
+        from harness.artifact_inputs import prepared
+
+        return prepared(reference, self.artifacts)
 
     def generator(self, name: str = "init") -> torch.Generator:
         """A CPU torch.Generator of the named stream: draw there and move, so that devices agree."""
         return torch.Generator().manual_seed(self.streams.integer(name))
 
-    def batches(self, items: Sequence[Item], size: int, stream: str = "order") -> Iterator[list[Item]]:
-        """Endless batches; every pass over `items` in a new order; the last batch of a pass may be short."""
+    def batches(
+        self, items: Sequence[Item], size: int, stream: str = "order", *, on_pass: Callable[[int], None] | None = None
+    ) -> Iterator[list[Item]]:
+        """Endless batches; every pass over `items` in a new order; the last batch of a pass may be short. `on_pass` is told its number."""
         if not items:
             raise InputError("there are no rows to train on", key="shots", expected="give this method at least one row a class")
         rng = self.rng(stream)
-        while True:
+        for number in itertools.count():
+            if on_pass is not None:
+                on_pass(number)
             order = rng.permutation(len(items))
             for start in range(0, len(items), size):
                 yield [items[i] for i in order[start : start + size]]
@@ -136,21 +158,28 @@ class Run:
         schedule: str = "linear",
         warmup: float = 0.0,
         clip: float | None = 1.0,
+        stretch: float = 1.0,
     ) -> Iterator[Step]:
         """Training steps over `batches` until the budget is used up (`steps`, where the budget counts steps).
 
         groups : optimiser groups with `params`, `lr` and anything else the optimiser knows. schedule : constant | linear | cosine,
-        over the real budget, after a linear warm-up of the given share.
+        over the real budget, after a linear warm-up of the given share. stretch : below 1, the budget covers that share of the schedule.
         """
         engine = _optimiser(optimiser, groups)
         rates = [group["lr"] for group in engine.param_groups]
         start = time.perf_counter()
         calls = self.meter.forward_calls
-        for number, batch in zip(itertools.count(1), batches):
+        coming = iter(batches)
+        for number in itertools.count(1):
             done = self._progress(number - 1, steps, time.perf_counter() - start, self.meter.forward_calls - calls)
             if done >= 1.0:
                 break
             self.check_time()
+            try:
+                batch = next(coming)  # only now: making a batch may cost something, as a selection's first one of a round does
+            except StopIteration:
+                break
+            done *= stretch
             for group, rate in zip(engine.param_groups, rates):
                 group["lr"] = rate * _factor(
                     schedule, done + (1 / steps if schedule != "constant" and warmup and done < warmup else 0.0), warmup
@@ -185,27 +214,49 @@ class Run:
         steps: int,
         evaluate: Callable[[], tuple[float, float]] | None = None,
         evaluations: int = 5,
+        learner: Learner | None = None,
         **options: Any,
     ) -> None:
         """Train `groups` on `rows`; where `evaluate` is given and the trial selects on dev, end in the best state seen.
 
         evaluate : () -> (score, tie breaker), higher is better; called `evaluations` times over the run. `options` go to `steps`.
+        learner : what the trial's selection may ask of the model; without one, the trial may have no selection.
         """
-        total = self.planned_steps(steps, len(rows), batch_size)
+        if self.selection is None:
+            total = self.planned_steps(steps, len(rows), batch_size)
+            batches = self.batches(rows, batch_size, on_pass=self.hooks.epoch)
+            every = max(1, total // evaluations)
+        else:
+            if learner is None:
+                raise InputError("this method trains in no rounds", key="selections", expected="remove the selection")
+            total = self.planned_steps(steps, self.selection.size(len(rows)), batch_size)
+            batches = self.selection.batches(rows, batch_size, learner, self)
+            every = self.selection.round_steps(len(rows), batch_size)
+            options |= self.selection.schedule_options(len(rows))
         keep = Best([p for group in groups for p in group["params"]]) if evaluate is not None and self.select == "best_dev" else None
-        every = max(1, total // evaluations)
+        judged = keep is not None or self.selection is not None  # a selection's curve is wanted whichever state is tested
         start = time.perf_counter()
-        for step in self.steps(groups, self.batches(rows, batch_size), steps=total, **options):
+        for step in self.steps(groups, batches, steps=total, **options):
             step.update(loss(step.batch))
             dev = None
-            if keep is not None and evaluate is not None and (step.number % every == 0 or step.number == total):
-                dev = evaluate()
-                keep.offer(dev, step.number)
+            if judged and evaluate is not None and (step.number % every == 0 or step.number == total):
+                dev = self._aside(evaluate)
+                if keep is not None:
+                    keep.offer(dev, step.number)
             if dev is not None or step.number % max(1, total // 50) == 0 or step.number == 1:
-                self.curve.add(step.number, step.loss, dev[0] if dev else None, time.perf_counter() - start)
+                spent = self.meter.flops - self.dev_flops
+                self.curve.add(step.number, step.loss, dev[0] if dev else None, time.perf_counter() - start, spent)
         if keep is not None and keep.step is not None:
             keep.restore()
             self.notes["selected_step"] = keep.step
+
+    def _aside(self, evaluate: Callable[[], tuple[float, float]]) -> tuple[float, float]:
+        """A dev score whose FLOPs are kept apart from those of training."""
+        before = self.meter.flops
+        found = evaluate()
+        self.meter.end_step()
+        self.dev_flops += self.meter.flops - before
+        return found
 
 
 class Best:

@@ -32,11 +32,13 @@ class Trial:
     precision: str = "fp32"
     tuning: Mapping[str, Any] | None = None  # {"trials": N, "seed": s, "per": "task" | "seed"}
     scored: str = "test"  # "dev": a try of a tuning trial, which never touches test
-    selection: Mapping[str, Any] | None = None
+    selection: Mapping[str, Any] | None = None  # {"name": ..., "config": {...}}
+    probes: tuple[Mapping[str, Any], ...] = ()  # {"label", "name", "config"}: what else is measured. It changes no answer and no trial_id
 
     def value(self) -> dict[str, Any]:
         """JSON-able. It shares the configurations: they are read, never changed."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        question = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "probes"}
+        return {**question, "probes": list(self.probes)} if self.probes else question
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> Trial:
@@ -44,7 +46,7 @@ class Trial:
 
     @functools.cached_property
     def trial_id(self) -> str:
-        return digest(self.value())
+        return digest({name: value for name, value in self.value().items() if name != "probes"})
 
     def run_key(self, depends_on: Mapping[str, Any]) -> str:
         return digest({"trial": self.trial_id, "depends_on": depends_on})
@@ -59,7 +61,13 @@ class Trial:
 
 
 def backbone_name(spec: Mapping[str, Any]) -> str:
-    """The name people use: registered name, hub id, or a folder's last part; with revision or control where there is one."""
+    """The name people use: registered name, hub id, a folder's last part, or recipe; with revision or control where there is one."""
+    if spec.get("label"):  # a suite's own word for it
+        return str(spec["label"])
+    if "recipe" in spec:
+        from harness.artifacts import made_name
+
+        return made_name(spec)
     name = str(spec.get("name") or spec.get("hub") or spec.get("package") or str(spec.get("folder", "")).rstrip("/").rsplit("/", 1)[-1])
     name = f"{name}@{spec['revision']}" if spec.get("revision") else name
     return f"{name} (untrained)" if spec.get("untrained") is not None else name

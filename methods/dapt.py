@@ -11,6 +11,7 @@ The mean of the squared error is over dimensions too, so its weight means less i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,13 +20,13 @@ from harness.methods.joint_prompts import JointPrompts
 from torch import Tensor
 from torch.nn import functional
 
+from harness.claims import Arm, Exact, Scores, Shape
 from harness.registry import method
 from harness.settings import log_uniform, setting
 from harness.task import Row, TaskData
 
 if TYPE_CHECKING:
-    from harness.backbones.image_text import ImageText
-    from harness.training import Run
+    pass
 
 
 def spread_potential(texts: Tensor, t: float = 2.0) -> Tensor:
@@ -56,12 +57,6 @@ class DAPT(JointPrompts):
     image_weight: float = setting(0.1, at_least=0, search=log_uniform(1e-2, 1e3), help="of the term that pulls images to prototypes")
     t: float = setting(2.0, above=0, help="sharpness of the potential")
 
-    def adapt(self, backbone: ImageText, data: TaskData, run: Run) -> Scored:
-        adapted = super().adapt(backbone, data, run)
-        assert isinstance(adapted, Scored)
-        run.notes["geometry"] = geometry(adapted, data.train)
-        return adapted
-
     def prepare(self, model: Scored, data: TaskData) -> None:
         self._centres = prototypes(model, data.train, len(data.task.labels))
 
@@ -74,10 +69,75 @@ class DAPT(JointPrompts):
         return total + self.text_weight * spread_potential(texts, self.t) if self.text_weight else total
 
 
-def geometry(model: Scored, rows: Sequence[Row]) -> dict[str, float]:
-    """text_distance : mean distance between class texts.  image_spread : mean distance of images from the mean of their class."""
-    with torch.no_grad():
-        images, texts = model.features(rows)
-    gold = torch.tensor([row.target for row in rows])
-    centred = [images[gold == label] - images[gold == label].mean(dim=0) for label in gold.unique()]
-    return {"text_distance": float(torch.pdist(texts.float()).mean()), "image_spread": float(torch.cat(centred).norm(dim=1).mean())}
+_ARM, _TWIN = Arm("dapt", {"text_length": 8, "image_length": 8}), Arm("joint-prompts", {"text_length": 8, "image_length": 8})
+_TASKS, _SETTINGS = ("scene-shape", "scene-new-things"), {"budget": {"steps": 80}, "dev": 4, "test_rows": 200}
+_STAND_IN = "tests/methods/test_dapt.py::test_the_terms_move_the_geometry_as_the_paper_says"
+
+claims = [
+    Exact(
+        "parameters",
+        "16 vectors in each tower of a ViT-B/16 CLIP: 16 x (512 + 768) trained numbers",
+        measure="trainable_parameters",
+        arm=Arm("dapt"),
+        at=Shape("CLIP ViT-B/16", width=512, layers=12, image_width=768),
+        equals=Fraction(20480),
+    ),
+    Exact(
+        "without-terms-it-is-joint-prompts",
+        "with both weights at 0 it is the joint prompt baseline",
+        measure="answer_difference",
+        arm=Arm("dapt", {"text_weight": 0.0, "image_weight": 0.0}),
+        against=Arm("joint-prompts"),
+        family="image_text",
+        equals=Fraction(0),
+    ),
+    Exact(
+        "frozen-towers",
+        "only prompts train: the towers stay bitwise what they were",
+        measure="changed_weights",
+        arm=Arm("dapt"),
+        family="image_text",
+        equals=Fraction(0),
+    ),
+    Scores(
+        "texts-further-apart",
+        "class texts stand further apart than with cross-entropy alone",
+        arm=_ARM,
+        against=_TWIN,
+        measure="probe:text-distance",
+        relation="better",
+        margin=0.02,
+        tasks=_TASKS,
+        backbone="tiny-clip",
+        shots=8,
+        settings={**_SETTINGS, "probes": ["text-distance", "image-spread"]},
+        stand_in=_STAND_IN,
+    ),
+    Scores(
+        "images-closer-together",
+        "images of a class lie closer together than with cross-entropy alone",
+        arm=_ARM,
+        against=_TWIN,
+        measure="probe:image-spread",
+        relation="less",
+        margin=0.02,
+        tasks=_TASKS,
+        backbone="tiny-clip",
+        shots=8,
+        settings={**_SETTINGS, "probes": ["text-distance", "image-spread"]},
+        stand_in=_STAND_IN,
+    ),
+    Scores(
+        "better-than-joint-prompts",
+        "DAPT is more accurate than the same prompts with cross-entropy alone",
+        arm=_ARM,
+        against=_TWIN,
+        relation="better",
+        margin=0.02,
+        tasks=_TASKS,
+        backbone="tiny-clip",
+        shots=8,
+        settings={**_SETTINGS, "probes": ["text-distance", "image-spread"]},
+        stand_in=_STAND_IN,
+    ),
+]

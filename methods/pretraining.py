@@ -143,10 +143,12 @@ def train(
     model: torch.nn.Module, loss_of: Loss, schedule: Schedule, out: Path, *,
     probe: Probe | None = None, probe_every: int = 250, save_every: int = 250, checkpoints: Iterable[int] = (),
     save: Callable[[Path], None] | None = None, log: Callable[[str], None] = say, stop_at: int | None = None,
+    point: Callable[[int, float], None] | None = None, point_every: int = 10, curve: list[dict[str, Any]] | None = None,
 ) -> None:  # fmt: skip
     """Train to the end of the schedule (or to `stop_at`), going on from `out/state.pt` where there is one.
 
     save : writes the model for use; called for each step in `checkpoints` with `out/step-N`.
+    point : told of the step and the running loss every `point_every` steps and at the end; what it adds to `curve` is kept when resuming.
     """
     out.mkdir(parents=True, exist_ok=True)
     optimiser, state_file, start, spent = Optimiser(model, schedule), out / "state.pt", 0, 0.0
@@ -155,11 +157,15 @@ def train(
         model.load_state_dict(state["model"])
         optimiser.load(state["optimiser"])
         start, spent = state["step"], state["seconds"]
+        if curve is not None:
+            curve[:] = state.get("curve", [])
         log(f"resumed at step {start}")
     wanted, began, running = set(checkpoints), time.monotonic(), None
 
     def keep(step: int) -> None:
         state = {"model": model.state_dict(), "optimiser": optimiser.state(), "step": step, "seconds": spent + time.monotonic() - began}
+        if curve is not None:
+            state["curve"] = curve
         torch.save(state, state_file.with_suffix(".new"))
         os.replace(state_file.with_suffix(".new"), state_file)
 
@@ -174,6 +180,8 @@ def train(
             log(f"step {done} loss {running:.4f} seconds {spent + time.monotonic() - began:.0f}")
         if probe is not None and (done % probe_every == 0 or done == schedule.steps):
             log(f"step {done} probe " + json.dumps({name: round(value, 3) for name, value in probe().items()}))
+        if point is not None and (done % point_every == 0 or done == schedule.steps):
+            point(done, running)
         if done in wanted and save is not None:
             save(out / f"step-{done}")
         if done % save_every == 0 or done in (schedule.steps, stop_at):

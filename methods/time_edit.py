@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from harness.methods.attention_pictures import sheet
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.claims import Arm, Scores
 from harness.errors import InputError
 from harness.method import Method, Stateful
+from harness.outcome import Media
 from harness.predictions import Predictions
 from harness.registry import method
 from harness.settings import choice, log_uniform, setting
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from harness.backbones.text_to_image import TextToImage
     from harness.training import Run
 
+SHOWN = 3  # edits on a sheet of pictures
 PREFIXES = ("", "a photo of ", "an image of ", "a picture of ")
 
 
@@ -99,6 +103,21 @@ class Editor(Stateful):
     def predict(self, examples: Sequence[Example]) -> Predictions:
         raise InputError("edits are asked about by their task", key="protocol", expected="a task with the per_item protocol and an `ask`")
 
+    def pictures(self, examples: Sequence[Example]) -> list[Media]:
+        """One sheet of the first edits: the source, a text that is meant too and one that is not, each before and after."""
+        if self.settings is None:
+            return []
+        chosen = list(examples[:SHOWN])
+        asked = [(e, [str(e.inputs["source"]), str(e.inputs["positives"][-1]), str(e.inputs["negatives"][0][0])]) for e in chosen]
+        look = {"steps": 12, "guidance": 3.0}
+        before = np.concatenate([self.original.draw(texts, [0] * 3, **look) for _, texts in asked])  # type: ignore[arg-type]
+        after = []
+        for example, texts in asked:
+            self.edit(example)
+            after.append(self.backbone.draw(texts, [0] * 3, **look))  # type: ignore[arg-type]
+        said = "; ".join(f"{', '.join(texts)} where the first shall mean {example.inputs['destination']}" for example, texts in asked)
+        return [Media("edits.png", sheet([("before", before), ("after", np.concatenate(after))]), f"Drawings of {said}.", "edit")]
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {name: module.weight.detach() for name, module in self.backbone.cross_attention().items()}, {}
 
@@ -114,7 +133,7 @@ class Editing(Method):
 
     task_kinds: ClassVar[tuple[str, ...]] = ("editing",)
     protocols: ClassVar[tuple[str, ...]] = ("per_item",)
-    random: ClassVar[tuple[str, ...]] = ()
+    random: ClassVar[tuple[str, ...]] = ("noise",)
     uses_template: ClassVar[bool] = False
 
     def adapt(self, backbone: TextToImage, data: TaskData, run: Run) -> Editor:
@@ -156,6 +175,7 @@ class TimeEdit(Editing):
 
     strength: float = setting(0.1, above=0, search=log_uniform(1e-3, 10.0), help="lambda: how much W is held where it is")
     augment: bool = setting(True, help="also the texts with 'a photo of' and the like in front")
+    padding: bool = setting(True, help="sum over the places after the texts' end too, as the released code does")
     edited_part: str = setting("both", one_of=("both", "keys", "values"), search=choice("both", "keys", "values"))
 
     def adapt(self, backbone: TextToImage, data: TaskData, run: Run) -> Editor:
@@ -175,14 +195,42 @@ class TimeEdit(Editing):
         ids = [backbone.token_ids(pair).tolist() for pair in texts]
         end = backbone.tokenizer.eos_token_id
         told = [backbone.text_states(pair) for pair in texts]
-        places = [aligned(one, other, end=end) for one, other in ids]
-        return torch.cat([states[0] for states in told]), torch.cat([states[1][place] for states, place in zip(told, places)])
+        lengths = [len(one) if self.padding else one.index(end) + 1 for one, _ in ids]
+        places = [aligned(one, other, end=end)[:length] for (one, other), length in zip(ids, lengths)]
+        source_states = torch.cat([states[0][:length] for states, length in zip(told, lengths)])
+        return source_states, torch.cat([states[1][place] for states, place in zip(told, places)])
 
     @staticmethod
     def _fits(backbone: TextToImage, text: str) -> bool:
-        return len(backbone.tokenizer(text).input_ids) <= backbone.length
+        return len(backbone.tokenizer(text, verbose=False).input_ids) <= backbone.length
 
     def projections(self, backbone: TextToImage, source: str, destination: str) -> dict[str, Tensor]:
         """The edited weights by name."""
         c, told = self.states(backbone, source, destination)
         return {name: edited(module.weight, c, told, self.strength).to(module.weight) for name, module in self._chosen(backbone).items()}
+
+
+_EDITS = {"tasks": [{"name": "scene-edits", "config": {"noise_seeds": 1}}], "test_rows": 10}
+_STAND_IN = "tests/methods/test_time_edit.py::test_held_without_end_nothing_changes_and_held_loosely_the_source_reads_as_the_destination"
+
+claims = [
+    Scores(
+        f"{metric}-{relation.replace('_', '-')}",
+        text,
+        arm=Arm("time-edit"),
+        against=Arm("unedited"),
+        measure=f"metric:{metric}",
+        relation=relation,
+        margin=margin,
+        tasks=("scene-edits",),
+        backbone="tiny-diffusion",
+        shots=0,
+        settings=_EDITS,
+        stand_in=_STAND_IN,
+    )
+    for metric, relation, margin, text in (
+        ("efficacy", "better", 0.1, "the source text is drawn as the destination more often than before the edit"),
+        ("generality", "better", 0.1, "so are other texts about the same thing"),
+        ("specificity", "not_worse", 0.1, "texts that are not meant are drawn as before"),
+    )
+]

@@ -1,6 +1,7 @@
 """Recipe of the shipped causal model: a small Llama trained on episodes, prompted tasks and plain text of the world.
 
-First short episodes and copied words (from which it learns to look back), then episodes of every kind, then prompted tasks in longer rows.
+First short episodes and copied words (from which it learns to look back), then episodes of every kind, then prompted tasks, half of them with
+label words drawn at random, at last in longer rows.
 
     python -m harness.methods.tiny_causal_lm --out DIR
 """
@@ -21,8 +22,8 @@ from harness.registry import recipe
 
 from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
 
-SHORT_STEPS, EPISODE_STEPS = 600, 1250
-"""Steps after which episodes of every kind begin, and prompted tasks."""
+SHORT_STEPS, EPISODE_STEPS, BARE_STEPS, LONG_STEPS = 600, 1250, 2250, 2900
+"""Steps after which episodes of every kind begin, prompted tasks, label words that are no task's own, and rows twice as long."""
 
 
 def build(size: str = "tiny") -> LlamaForCausalLM:
@@ -41,7 +42,12 @@ def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.Caus
     elif step < EPISODE_STEPS:
         source = pretraining.episodes_and_text(0.2, copied_share=0.1)
     else:
-        return pretraining.causal_batch(pretraining.everything(drawn), seed, step, rows=12, length=256)
+        long, bare = step >= LONG_STEPS, step >= BARE_STEPS
+        source = pretraining.everything(
+            drawn, prompted_share=0.6, labelled_share=0.2, told_share=0.08, words=170 if long else 110, renamed=0.5, free=0.5,
+            bare=bare, partitions=episodes.CLAUSES if bare else episodes.PARTITIONS,
+        )  # fmt: skip
+        return pretraining.causal_batch(source, seed, step, rows=12 if long else 24, length=256 if long else 128)
     return pretraining.causal_batch(source, seed, step, rows=20, length=128)
 
 
@@ -73,12 +79,12 @@ def probe(model: LlamaForCausalLM) -> dict[str, float]:
     return result
 
 
-@recipe("tiny-causal-lm", tags=("text", "pretraining"))
+@recipe("tiny-causal-lm", family="causal_lm", reads=("harness.tasks",), tags=("text", "pretraining"))
 def pretrain(
     out: Path,
     *,
     seed: int = 0,
-    steps: int = 2600,
+    steps: int = 3600,
     size: str = "tiny",
     checkpoints: Iterable[int] = (),
     log: Callable[[str], None] = say,
@@ -88,7 +94,7 @@ def pretrain(
     torch.manual_seed(seed)
     model = build(size)
     train(
-        model, partial(loss_of, model, prompted.Prompted(), seed), Schedule(steps), out,
+        model, partial(loss_of, model, prompted.Prompted(), seed), Schedule(steps, decay=0.55), out,
         probe=partial(probe, model), checkpoints=checkpoints, save=partial(save, model, "causal"), log=log, stop_at=stop_at,
     )  # fmt: skip
 

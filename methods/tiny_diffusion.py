@@ -145,7 +145,7 @@ def pretrain(
     out: Path,
     *,
     seed: int = 0,
-    steps: int = 3000,
+    steps: int = 1400,
     size: str = "tiny",
     checkpoints: Iterable[int] = (),
     log: Callable[[str], None] = say,

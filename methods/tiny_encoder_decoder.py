@@ -78,7 +78,7 @@ def probe(model: T5ForConditionalGeneration, drawn: prompted.Prompted) -> dict[s
     return result
 
 
-@recipe("tiny-encoder-decoder", tags=("text", "pretraining"))
+@recipe("tiny-encoder-decoder", family="encoder_decoder", reads=("harness.tasks",), tags=("text", "pretraining"))
 def pretrain(
     out: Path,
     *,

@@ -34,15 +34,14 @@ def build(size: str = "tiny") -> BertForMaskedLM:
     return model  # type: ignore[no-any-return]
 
 
-SENTENCE_STEPS, TOLD_STEPS = 1000, 2250
-"""Steps before the sentence objective joins (runs that had it from the start learned little; whether for its sake was not isolated), and before documents
-that say what words and clauses amount to: prompts alone had taught syntax by then, but no label."""
+FIRST_STEPS = 1500
+"""Steps in which words, clauses and what they amount to weigh as much as prompts do; the sentence objective joins after them."""
 
 
 def batch_at(drawn: prompted.Prompted, seed: int, step: int) -> pretraining.MaskedBatch:
-    told = step >= TOLD_STEPS
+    prompts, told = (0.35, 0.3) if step < FIRST_STEPS else (0.65, 0.15)
     source = pretraining.everything(
-        drawn, prompted_share=0.55 if told else 0.65, labelled_share=0.0, told_share=0.25 if told else 0.0, most=2, words=50, renamed=0.0
+        drawn, prompted_share=prompts, labelled_share=0.0, told_share=told, most=2, words=50, renamed=0.0, free=0.5
     )
     return pretraining.masked_batch(source, seed, step, rows=24, length=96, density=0.15)
 
@@ -56,7 +55,7 @@ def loss_of(model: BertForMaskedLM, drawn: prompted.Prompted, seed: int, step: i
         ).last_hidden_state
         logits = model.cls(hidden.flatten(0, 1)[torch.from_numpy(batch.positions)])
     loss = weighted_loss(logits, batch.targets, batch.weights)
-    return loss if step < SENTENCE_STEPS else loss + 0.05 * sentence_loss(model, seed, step)
+    return loss if step < FIRST_STEPS else loss + 0.05 * sentence_loss(model, seed, step)
 
 
 def sentence_loss(model: BertForMaskedLM, seed: int, step: int) -> torch.Tensor:
@@ -92,12 +91,12 @@ def probe(model: BertForMaskedLM, drawn: prompted.Prompted) -> dict[str, float]:
     return result
 
 
-@recipe("tiny-masked-lm", tags=("text", "pretraining"))
+@recipe("tiny-masked-lm", family="masked_lm", reads=("harness.tasks",), tags=("text", "pretraining"))
 def pretrain(
     out: Path,
     *,
     seed: int = 0,
-    steps: int = 4000,
+    steps: int = 3600,
     size: str = "tiny",
     checkpoints: Iterable[int] = (),
     log: Callable[[str], None] = say,
@@ -107,7 +106,7 @@ def pretrain(
     torch.manual_seed(seed)
     model, drawn = build(size), prompted.Prompted()
     train(
-        model, partial(loss_of, model, drawn, seed), Schedule(steps), out, probe_every=500,
+        model, partial(loss_of, model, drawn, seed), Schedule(steps, rate=2e-3, matrix_rate=0.01, decay=0.55), out, probe_every=500,
         probe=partial(probe, model, drawn), checkpoints=checkpoints, save=partial(save, model, "masked"), log=log, stop_at=stop_at,
     )  # fmt: skip
 

@@ -47,6 +47,8 @@ def save(model: PreTrainedModel, folder: Path) -> None:
     copy.deepcopy(model).half().save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     config["dtype"] = "float32"
+    for unused in ("id2label", "label2id"):  # of outputs that are not saved
+        config.pop(unused, None)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     processor = {
         "image_processor_type": "ViTImageProcessor",

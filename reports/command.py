@@ -60,6 +60,7 @@ def write_report(
     from .exports import write_exports
     from .html import write_page
     from .html.examples import write_examples
+    from .html.pictures import choose_pictures
 
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file", file=folder, expected="a folder to write the report to (-o DIR)")
@@ -71,7 +72,7 @@ def write_report(
         paths += write_figures(analysis, folder / "figures")
     addresses = write_examples(results, analysis, folder) if examples else {}
     paths += [folder / address for found in addresses.values() for address in found.values()]
-    return [*paths, write_page(analysis, folder, examples=addresses)]
+    return [*paths, write_page(analysis, folder, examples=addresses, pictures=choose_pictures(results, analysis))]
 
 
 def _check(relevant: float, alpha: float) -> None:

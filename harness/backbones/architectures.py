@@ -187,6 +187,23 @@ _GATED_T5 = replace(
     decoder_feed_forward_in=("layer.2.DenseReluDense.wi_0", "layer.2.DenseReluDense.wi_1"),
 )
 
+_VIT = Architecture(
+    name="vit",
+    base="",
+    embeddings="embeddings",
+    layers="layers",
+    attention="attention",
+    query="attention.q_proj",
+    key="attention.k_proj",
+    value="attention.v_proj",
+    output="attention.o_proj",
+    feed_forward_in=("mlp.fc1",),
+    feed_forward_out="mlp.fc2",
+    norms=("layernorm_before", "layernorm_after"),
+    final_norm="layernorm",
+    head=(),
+)
+
 _BY_MODEL_TYPE: dict[str, Architecture] = {
     "bert": _BERT,
     "roberta": _ROBERTA,
@@ -200,6 +217,8 @@ _BY_MODEL_TYPE: dict[str, Architecture] = {
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
     "t5": _T5,
+    "vit": _VIT,
+    "vit_mae": _VIT,
 }
 
 

@@ -15,6 +15,7 @@ from harness.backbones.capabilities import Family
 from harness.backbones.encoding import Encoded, Encoding
 from harness.backbones.generation import Generated
 from harness.backbones.injection import Injection
+from harness.backbones.parts import parts_of
 from harness.backbones.pretrained import Pretrained
 from harness.templates import Rendered
 from harness.text import plain_text
@@ -62,6 +63,8 @@ class Backbone(Pretrained):
             getattr(config, "type_vocab_size", 0) == 1 and architecture.name == "bert"
         )
         self.first_position = (config.pad_token_id or 0) + 1 if architecture.first_position == "after_padding_id" else 0
+        self.seen: Tensor | None = None  # bool [B, T], True at real tokens and prompt vectors, of the pass that runs or ran last
+        self.contiguous = "convolution" in parts_of(config)  # tokens are mixed with their neighbours in a row: rows must not branch
         self.decoder_start: int = getattr(config, "decoder_start_token_id", None) or 0
 
     # -- the model and its parts ------------------------------------------------------------------------------------------------

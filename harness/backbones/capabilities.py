@@ -40,9 +40,12 @@ CAPABILITIES = (
 )
 IMAGES = "images"  # features of images
 PATCH_PROMPTS = "patch_prompts"  # vectors among the patch tokens of an image, in front of the first layer or of each
+BLOCK_PROMPTS = "block_prompts"  # prompts whose states can be changed between an image model's blocks, and tempered attention
 CLASS_TEXTS = "class_texts"  # images are scored against texts
+CLASS_LOGITS = "class_logits"  # logits of its own head, over the classes it was trained on
 NORM_STATISTICS = "norm_statistics"  # batch normalisation, whose statistics can be taken from the batch
 GRAPHS = "graphs"  # features of graphs and of their nodes
+NODE_PROMPTS = "node_prompts"  # vectors added to the input embeddings of a graph's nodes
 DENOISING = "denoising"  # images are drawn from a text by denoising, with cross-attention to its tokens
 
 _TEXT = frozenset(CAPABILITIES)
@@ -52,10 +55,10 @@ EXPECTED: dict[Family, frozenset[str]] = {
     "causal_lm": _TEXT,
     "encoder_decoder": _TEXT,
     "encoder": _TEXT - {GENERATION, LABEL_SCORES},
-    "vision_transformer": _TUNED | {IMAGES, PATCH_PROMPTS, LAYER_TUNING, BIASES},
-    "convnet": frozenset({FEATURES, WEIGHT_TUNING, IMAGES, NORM_STATISTICS}),
+    "vision_transformer": _TUNED | {IMAGES, PATCH_PROMPTS, BLOCK_PROMPTS, LAYER_TUNING, BIASES},
+    "convnet": frozenset({FEATURES, WEIGHT_TUNING, IMAGES, CLASS_LOGITS, NORM_STATISTICS}),
     "image_text": frozenset({FEATURES, WEIGHT_TUNING, IMAGES, PATCH_PROMPTS, CLASS_TEXTS}),
-    "graph": _TUNED | {GRAPHS},
+    "graph": _TUNED | {GRAPHS, NODE_PROMPTS},
     "text_to_image": frozenset({DENOISING}),
 }
 LOADERS: dict[str, str] = {  # family -> "module:function", called with (BackboneInfo, torch.device); the others are text models
@@ -72,6 +75,10 @@ MODEL_TYPES: dict[str, Family] = {  # `model_type` of config.json, where it alon
     "vit": "vision_transformer",
     "vit_mae": "vision_transformer",
     "resnet": "convnet",
+    "regnet": "convnet",
+    "cifar_resnet": "convnet",  # see cifar_resnet.py
     "clip": "image_text",
+    "diffusers-pipeline": "text_to_image",
+    "gin": "graph",
 }
 NOT_TEXT = frozenset(LOADERS)

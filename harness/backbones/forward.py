@@ -136,6 +136,7 @@ def run(
         inputs["token_type_ids"] = _segments(backbone, ids, types, at, prompt)
     if backbone.family == "causal_lm":
         inputs["use_cache"] = keep_past
+    backbone.seen = mask
     backbone.meter.forward(backbone.family, ids.shape[0], before + ids.shape[1] + prompt, sum(lengths) + len(rows) * prompt)
     with injected(backbone, injection), deepened(backbone, injection, at):
         result = backbone.trunk(**inputs, output_hidden_states=every_layer)
@@ -183,7 +184,7 @@ def project(backbone: Backbone, states: Tensor) -> Tensor:
 
 def decode(backbone: Backbone, rows: Rows, owner: Sequence[int], encoded: States) -> Tensor:
     """[R, T, width] decoder states of rows of ids, each over the encoder states of the item it belongs to."""
-    ids, _, lengths = padded(backbone, rows)
+    ids, backbone.seen, lengths = padded(backbone, rows)
     items = torch.tensor(list(owner), device=ids.device)
     backbone.meter.forward("decoder", ids.shape[0], ids.shape[1], sum(lengths))
     result = backbone.core.get_submodule(backbone.architecture.decoder or "")(

@@ -107,6 +107,8 @@ def _start_causal(backbone: Backbone, texts: Sequence[str], room: int, injection
     for context in contexts:
         backbone.count_cut(context.cut)
     rows = [context.ids for context in contexts]
+    if backbone.contiguous:
+        return _start_whole(backbone, [list(row) for row in rows], injection)
     states = forward.run(backbone, rows, injection=injection, side="left", keep_past=True)
     before = 0 if injection is None else injection.prefix_length
     seen = states.seen
@@ -130,6 +132,22 @@ def _start_causal(backbone: Backbone, texts: Sequence[str], room: int, injection
         return forward.project(backbone, result.last_hidden_state[:, -1])
 
     return forward.project(backbone, states.last[:, -1]), following
+
+
+def _start_whole(backbone: Backbone, rows: list[list[int]], injection: Injection | None) -> tuple[Tensor, Following]:
+    """As `_start_causal`, for models whose layers see neighbours that no cache holds: rows are run from their start at every token."""
+
+    def logits() -> Tensor:
+        states = forward.run(backbone, rows, injection=injection)
+        last = torch.tensor([states.place(len(row) - 1) for row in rows], device=states.last.device)
+        return forward.project(backbone, states.last[torch.arange(len(rows), device=last.device), last])
+
+    def following(tokens: Tensor) -> Tensor:
+        for row, token in zip(rows, tokens.tolist()):
+            row.append(int(token))
+        return logits()
+
+    return logits(), following
 
 
 def _start_encoder_decoder(backbone: Backbone, texts: Sequence[str], room: int, injection: Injection | None) -> tuple[Tensor, Following]:

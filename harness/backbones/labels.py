@@ -133,7 +133,8 @@ def _causal(backbone: Backbone, rendered: Sequence[Rendered], answers: Answers, 
         context = backbone.encoding.text(item.before, limit - max(map(len, options)) + 1, keep="end")
         backbone.count_cut(context.cut)
         whole = BranchedRow.of(context.ids, options)
-        together = whole.straight or len(whole.ids) + backbone.max_length - limit <= backbone.reach
+        fits = len(whole.ids) + backbone.max_length - limit <= backbone.reach and not backbone.contiguous
+        together = whole.straight or fits
         for group in [range(len(options))] if together else [range(a, a + 1) for a in range(len(options))]:
             row = BranchedRow.of(context.ids, [options[answer] for answer in group])
             for place, answer in enumerate(group):

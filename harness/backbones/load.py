@@ -22,6 +22,7 @@ from harness.backbones.backbone import Backbone
 from harness.backbones.capabilities import LOADERS, Family
 from harness.backbones.describe import BackboneInfo, Spec, describe
 from harness.backbones.meter import Tally
+from harness.backbones.parts import parts_of, with_parts
 from harness.errors import InputError, UnsupportedError
 from harness.identity import canonical
 
@@ -142,7 +143,7 @@ def _model(info: BackboneInfo, config: Any, remote: dict[str, Any]) -> Any:
     if info.family == "encoder" and config.model_type in ("bert", "roberta", "xlm-roberta", "camembert"):
         extra["add_pooling_layer"] = False
     try:
-        model, report = CLASSES[info.family].from_pretrained(
+        model, report = _class(info, config).from_pretrained(
             info.folder, config=config, dtype=getattr(torch, info.dtype), use_safetensors=True, output_loading_info=True, **extra
         )
     except (OSError, RuntimeError) as error:
@@ -165,7 +166,15 @@ def _untrained(info: BackboneInfo, config: Any) -> Any:
     extra = {"add_pooling_layer": False} if info.family == "encoder" and config.model_type in ("bert", "roberta") else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(info.untrained)
+        if parts_of(config):
+            return _class(info, config)._from_config(config, dtype=getattr(torch, info.dtype)).eval()
         return CLASSES[info.family].from_config(config, dtype=getattr(torch, info.dtype), **extra).eval()
+
+
+def _class(info: BackboneInfo, config: Any) -> Any:
+    """What builds the model: the library's automatic class, or its stock class with the parts that the configuration names."""
+    auto = CLASSES[info.family]
+    return with_parts(auto._model_mapping[type(config)]) if parts_of(config) else auto
 
 
 def fuse_activations(model: nn.Module) -> None:

@@ -103,7 +103,7 @@ class Pixels:
         if size == (height, width):
             return image
         smooth = {} if self.mode == "nearest" else {"antialias": True, "align_corners": False}
-        resized = functional.interpolate(image[None].float(), size=size, mode=self.mode, **smooth)[0]  # type: ignore[arg-type]
+        resized = functional.interpolate(image[None].float(), size=size, mode=self.mode, **smooth)[0]
         return resized.round().clamp(0, 255).to(torch.uint8)
 
 

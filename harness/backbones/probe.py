@@ -13,7 +13,9 @@ from harness.backbones import capabilities as names
 from harness.backbones.attention import ATTENTION
 from harness.backbones.backbone import Backbone
 from harness.backbones.injection import Injection
+from harness.backbones.parts import parts_of
 from harness.errors import InputError
+from harness.identity import canonical
 from harness.templates import Rendered
 
 _known: dict[tuple[str, str, str], frozenset[str]] = {}
@@ -28,7 +30,8 @@ SHRUNK = {
 
 def confirmed_capabilities(backbone: Backbone) -> frozenset[str]:
     """The capabilities of the backbone's family that work on a tiny model of its architecture."""
-    key = (backbone.family, type(backbone.core).__name__, backbone.identity.get("tokenizer", backbone.name))
+    core = f"{type(backbone.core).__name__} {canonical(parts_of(backbone.core.config))}"
+    key = (backbone.family, core, backbone.identity.get("tokenizer", backbone.name))
     if key not in _known:
         with torch.random.fork_rng(), torch.enable_grad():
             torch.manual_seed(0)

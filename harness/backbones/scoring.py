@@ -31,14 +31,14 @@ def shared_prefix_scores(
 ) -> Tensor:
     """float [N, C] log-probabilities of the items' answers behind `prefix`, in the items' order and without gradient.
 
-    Equals `label_scores` of prefix + text; token ids are those of encoding the whole text. Models that are not causal, items too long
+    Equals `label_scores` of prefix + text; token ids are those of encoding the whole text. Models that are not causal or mix neighbours, items too long
     for the model beside the prefix, and models whose attention window is shorter than that are scored the plain way.
     rows_tokens : about how many tokens are run at once.
     """
     if not rendered:
         return torch.zeros((0, 0))
     with torch.no_grad():
-        if backbone.family != "causal_lm" or not prefix:
+        if backbone.family != "causal_lm" or not prefix or backbone.contiguous:
             return plain_scores(backbone, prefix, rendered, reduction)
         items = tokenised(backbone, prefix, rendered, reduction)
         fits = [

@@ -75,7 +75,7 @@ class TextToImage(Pretrained):
         kept: Tensor = self.tokenizer(
             list(texts), padding="max_length", max_length=self.length, truncation=True, return_tensors="pt"
         ).input_ids
-        longest = [text for text in texts if len(self.tokenizer(text).input_ids) > self.length]
+        longest = [text for text in texts if len(self.tokenizer(text, verbose=False).input_ids) > self.length]
         if longest:
             raise InputError(f"{longest[0]!r} is longer than {self.length} tokens", key="text", expected="a shorter text")
         return kept.to(self.device)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
+import pandas as pd
+
+from harness.artifact_costs import artifact_costs
 from harness.identity import canonical
 from harness.planning import Plan
 from harness.progress import clock
@@ -17,13 +21,21 @@ from harness.trial import Trial, backbone_name
 
 def plan_value(plan: Plan, store: Store | None) -> dict[str, Any]:
     estimate = Estimate(plan, store)
-    return {**plan.manifest(), "counts": dict(plan.counts(store)), "estimate": estimate.value()}
+    costs = json.loads(_artifact_costs(plan, store).to_json(orient="records"))
+    return {**plan.manifest(), "counts": dict(plan.counts(store)), "estimate": estimate.value(), "artifact_costs": costs}
+
+
+def _artifact_costs(plan: Plan, store: Store | None) -> pd.DataFrame:
+    nodes = [node.value() for node in plan.artifacts().values()]
+    return artifact_costs(nodes, [plan.depends[key] for key in plan.trials()], store)
 
 
 def plan_lines(plan: Plan, store: Store | None, *, trials: bool) -> Iterator[str]:
     counts = plan.counts(store)
     yield f"{plan.suite.suite}: {plan.suite.question}"
     yield f"{counts['trials']} trials: {counts['stored']} stored, {counts['to_run']} to run; {counts['unsupported']} cells unsupported"
+    for _, row in _artifact_costs(plan, store).iterrows():
+        yield f"  {artifact_line(dict(row))}"
     cells = Counter((cell.arm, cell.family) for cell in plan.runnable)
     for (arm, family), count in sorted(cells.items()):
         yield f"  {arm} on {family}: {count} trials"
@@ -34,6 +46,16 @@ def plan_lines(plan: Plan, store: Store | None, *, trials: bool) -> Iterator[str
         for key, trial in plan.trials().items():
             done = store is not None and store.has(trial.trial_id, key)
             yield f"  {'stored' if done else 'to run'}  {trial.trial_id[:12]}  {trial}"
+
+
+def artifact_line(row: Mapping[str, Any]) -> str:
+    """One artifact: what it cost, and each of its users' share."""
+    state = "to make" if row["status"] != "ok" else f"stored, {clock(row['seconds'])} to make"
+    used = f"{row['users']} trials use it"
+    if row["status"] == "ok" and row["seconds_each"] == row["seconds_each"] and row["seconds_each"] is not None:
+        whole = f" ({clock(row['whole_seconds'])} with what it is made from)" if row["whole_seconds"] > row["seconds"] else ""
+        used += f"{whole}: {row['seconds_each']:.1f} s each"
+    return f"{row['kind']} {row['producer']}, seed {row['seed']}: {state}; {used}"
 
 
 class Estimate:

@@ -14,28 +14,30 @@ def pretrain(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; default: the recipe's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of initial weights and batches.")] = 0,
-    size: Annotated[str, typer.Option(help="tiny (as shipped), small or medium.")] = "tiny",
+    size: Annotated[str | None, typer.Option(help="tiny (as shipped), small or medium; for recipes that have sizes.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="A setting of the recipe, such as width=96.")] = None,
     checkpoints: Annotated[str, typer.Option(metavar="N,N", help="Steps at which a checkpoint is kept as OUT/step-N.")] = "",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
-    """Rebuild a shipped tiny model from its recipe: seeded, resumable, with named intermediate checkpoints."""
+    """Make a recipe's backbone, such as a shipped tiny model: seeded, resumable, with named intermediate checkpoints."""
     from pathlib import Path
 
     import torch
 
-    from harness import catalog
+    from harness.artifact_alone import make
+    from harness.cli.options import parse_settings
     from harness.errors import InputError
 
-    if size not in ("tiny", "small", "medium"):
+    if size not in (None, "tiny", "small", "medium"):
         raise InputError(f"unknown size {size!r}", key="--size", expected="tiny, small or medium")
     numbers = [part.strip() for part in checkpoints.split(",") if part.strip()]
     if not all(number.isdigit() for number in numbers):
         raise InputError(
             f"{checkpoints!r} is no list of steps", key="--checkpoints", expected="whole numbers with commas between, such as 500,1000"
         )
-    recipe = catalog.load("recipe", name)
     torch.set_num_threads(threads)
     folder = Path(out or name)
-    options = {} if steps is None else {"steps": steps}
-    recipe(folder, seed=seed, size=size, checkpoints=[int(number) for number in numbers], log=lambda line: typer.echo(line), **options)
+    given = {"steps": steps, "size": size}
+    config = {**parse_settings(set_ or []), **{key: value for key, value in given.items() if value is not None}}
+    make(name, config, folder, seed=seed, checkpoints=[int(number) for number in numbers], log=lambda line: typer.echo(line))
     typer.echo(str(folder))

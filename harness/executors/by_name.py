@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from harness.errors import unknown_name
-from harness.executors.job import Done, Job, Settings
+from harness.executors.job import AnyJob, Done, Settings
 
 EXECUTORS = ("local", "ray", "slurm")
 
@@ -15,7 +15,10 @@ class Executor(Protocol):
     """Runs jobs as they are given and yields their ends as they come."""
 
     def run(
-        self, next_job: Callable[[], Job | None], started: Callable[[Job], None], stepped: Callable[[str, int, int | None, float], None]
+        self,
+        next_job: Callable[[], AnyJob | None],
+        started: Callable[[AnyJob], None],
+        stepped: Callable[[str, int, int | None, float], None],
     ) -> Iterator[Done]: ...
 
     def close(self) -> None: ...

@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.artifact_inputs import folders_of
+from harness.artifacts import unseeded
 from harness.errors import InputError, UnsupportedError
+from harness.executors.artifact_job import ArtifactJob, run_artifact, store_artifact_failure
 from harness.identity import canonical
 from harness.store import Store
 from harness.trial import Trial
@@ -33,20 +36,36 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """A trial under its run_key. `tuned` holds what a tuning trial chose: the configuration, the dev scores of all tries, their cost."""
+    """A trial under its run_key. `tuned` holds what a tuning trial chose: the configuration, the dev scores of all tries, their cost.
+
+    keep : in place of the session's, for a trial whose adapted weights an artifact is made from.
+    """
 
     run_key: str
     trial: Trial
     depends_on: Mapping[str, Any]
     tuned: Mapping[str, Any] | None = None
+    keep: str | None = None
 
     def text(self) -> str:
-        return canonical({"run_key": self.run_key, "trial": self.trial.value(), "depends_on": self.depends_on, "tuned": self.tuned})
+        return canonical({**vars(self), "trial": self.trial.value()})
 
     @classmethod
     def from_text(cls, text: str) -> Job:
-        value = json.loads(text)
-        return cls(value["run_key"], Trial.from_value(value["trial"]), value["depends_on"], value["tuned"])
+        return cls.from_value(json.loads(text))
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> Job:
+        return cls(**{**value, "trial": Trial.from_value(value["trial"])})
+
+    def __str__(self) -> str:
+        return str(self.trial) if self.trial.scored == "test" else f"{self.trial} [dev, a try of a tuning]"
+
+
+def job_of(text: str) -> AnyJob:
+    """The job whose text this is."""
+    value = json.loads(text)
+    return ArtifactJob.from_value(value) if "artifact" in value else Job.from_value(value)
 
 
 @dataclass(frozen=True)
@@ -60,7 +79,10 @@ class Done:
     seconds: float
 
 
-def run_job(job: Job, settings: Settings, notify: Callable[[int, int | None, float], None] | None = None) -> Done:
+AnyJob = Job | ArtifactJob
+
+
+def run_job(job: AnyJob, settings: Settings, notify: Callable[[int, int | None, float], None] | None = None) -> Done:
     """Run a job and store its outcome. Bad input found only now (a corrupt weight file, say) is a failed trial with the same one line.
 
     InputError where the store cannot be written: that is no fault of the trial's, and would hold for the next one too.
@@ -74,6 +96,8 @@ def run_job(job: Job, settings: Settings, notify: Callable[[int, int | None, flo
 
     if torch.get_num_threads() != settings.threads:
         torch.set_num_threads(settings.threads)
+    if isinstance(job, ArtifactJob):
+        return run_artifact(job, settings, notify)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     trial = job.trial if job.tuned is None else dataclasses.replace(job.trial, config=job.tuned["config"])
     try:
@@ -84,12 +108,13 @@ def run_job(job: Job, settings: Settings, notify: Callable[[int, int | None, flo
             notify=notify,
             trust=settings.trust,
             deterministic=settings.deterministic,
+            artifacts=folders_of(settings.store, job.depends_on),
         )
     except (InputError, UnsupportedError) as error:
         outcome = Outcome("failed", str(error))
     if job.tuned is not None:
         outcome.facts["tuning"] = dict(job.tuned)
-    keep = "none" if job.trial.scored == "dev" else settings.keep
+    keep = job.keep or ("none" if job.trial.scored == "dev" else settings.keep)
     store = Store(settings.store)
     try:
         store.write(job.trial, job.run_key, job.depends_on, started, outcome, keep=keep)
@@ -113,10 +138,11 @@ def choose(tries: Sequence[tuple[Trial, str]], store: Store) -> dict[str, Any] |
     seconds = flops = 0.0
     asked: Counter[str] = Counter()
     for run_key, trial in {run_key: trial for trial, run_key in tries}.items():  # small spaces give the same configuration twice
-        asked[canonical(trial.config)] += 1
+        config = unseeded(trial.config)  # artifacts of several tuning seeds are one configuration
+        key = canonical(config)
+        asked[key] += 1
         stored = store.get(trial.trial_id, run_key)
-        key = canonical(trial.config)
-        configs[key] = trial.config
+        configs[key] = config
         scores.setdefault(key, [])
         if stored is not None and stored.result["status"] == "ok" and stored.result["dev_score"] is not None:
             scores[key].append(stored.result["dev_score"])
@@ -133,9 +159,12 @@ def choose(tries: Sequence[tuple[Trial, str]], store: Store) -> dict[str, Any] |
     return {"config": dict(configs[best]), "tries": table, "seconds_train": seconds, "flops": flops}
 
 
-def store_failure(job: Job, settings: Settings, status: str, reason: str) -> Done:
+def store_failure(job: AnyJob, settings: Settings, status: str, reason: str) -> Done:
     """Keep a failure that the worker could not report itself: it was killed, or ran over its time."""
     from harness.outcome import Outcome
+
+    if isinstance(job, ArtifactJob):
+        return store_artifact_failure(job, settings, status, reason)
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     Store(Path(settings.store)).write(job.trial, job.run_key, job.depends_on, started, Outcome(status, reason), keep="none")

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from harness.errors import InputError
-from harness.executors.job import Done, Job, Settings, run_job, store_failure
+from harness.executors.job import AnyJob, Done, Settings, job_of, run_job, store_failure
 
 GRACE = 20.0  # seconds past its limit after which a trial that does not look at the clock is stopped from outside
 
@@ -24,7 +24,7 @@ def _work(connection: Connection, settings: Settings) -> None:
         importlib.import_module(module)
     last = 0.0
     while (text := _received(connection)) is not None:
-        job = Job.from_text(text)
+        job = job_of(text)
         _send(connection, ("began", job.run_key))
 
         def notify(step: int, of: int | None, loss: float, key: str = job.run_key) -> None:
@@ -59,7 +59,7 @@ def _send(connection: Connection, message: tuple[str, Any]) -> None:
 class _Worker:
     process: Any
     connection: Connection
-    job: Job | None = None
+    job: AnyJob | None = None
     since: float | None = None  # when it began its job: starting up and importing is not the trial's time
 
 
@@ -71,7 +71,10 @@ class LocalExecutor:
         self._workers: list[_Worker] = []
 
     def run(
-        self, next_job: Callable[[], Job | None], started: Callable[[Job], None], stepped: Callable[[str, int, int | None, float], None]
+        self,
+        next_job: Callable[[], AnyJob | None],
+        started: Callable[[AnyJob], None],
+        stepped: Callable[[str, int, int | None, float], None],
     ) -> Iterator[Done]:
         """Yield every job's end as it comes. `next_job` gives None while nothing is ready; the run is over when nothing is running either."""
         if self.size == 0:
@@ -90,7 +93,7 @@ class LocalExecutor:
         finally:
             self.close()
 
-    def _feed(self, next_job: Callable[[], Job | None], started: Callable[[Job], None]) -> None:
+    def _feed(self, next_job: Callable[[], AnyJob | None], started: Callable[[AnyJob], None]) -> None:
         while True:
             idle = next((worker for worker in self._workers if worker.job is None), None)
             if idle is None and len(self._workers) >= self.size:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from harness.executors.job import Done, Job, Settings, run_job, store_failure
+from harness.executors.job import AnyJob, Done, Settings, job_of, run_job, store_failure
 
 
 def settings_text(settings: Settings) -> str:
@@ -26,13 +26,13 @@ def run_text(job_text: str, settings: str) -> str:
     given = json.loads(settings)
     for path in given["entries"]:
         catalog.use(path)
-    job, chosen = Job.from_text(job_text), Settings(**{**given["settings"], "trust": tuple(given["settings"]["trust"])})
+    job, chosen = job_of(job_text), Settings(**{**given["settings"], "trust": tuple(given["settings"]["trust"])})
     other = _other_versions(job)
     done = run_job(job, chosen) if other is None else store_failure(job, chosen, "failed", other)
     return json.dumps(dataclasses.asdict(done))
 
 
-def _other_versions(job: Job) -> str | None:
+def _other_versions(job: AnyJob) -> str | None:
     """Why this node may not answer under the job's run_key: it has other libraries than the plan was made with."""
     from harness.depends import versions
 
@@ -49,7 +49,7 @@ class RemoteExecutor:
     def __init__(self, settings: Settings, workers: int) -> None:
         self.settings, self.size = settings, max(1, workers)
         self.text = settings_text(settings)
-        self._flying: list[tuple[Any, Job]] = []
+        self._flying: list[tuple[Any, AnyJob]] = []
 
     def submit(self, job: str, settings: str) -> Any:
         """Hand a job over; returns what `finished`, `result` and `cancel` know it by."""
@@ -67,7 +67,10 @@ class RemoteExecutor:
         raise NotImplementedError
 
     def run(
-        self, next_job: Callable[[], Job | None], started: Callable[[Job], None], stepped: Callable[[str, int, int | None, float], None]
+        self,
+        next_job: Callable[[], AnyJob | None],
+        started: Callable[[AnyJob], None],
+        stepped: Callable[[str, int, int | None, float], None],
     ) -> Iterator[Done]:
         """Yield every job's end as it comes, as `LocalExecutor.run` does; single steps are not reported."""
         try:
@@ -83,7 +86,7 @@ class RemoteExecutor:
         finally:
             self.close()
 
-    def _end(self, handle: Any, job: Job) -> Done:
+    def _end(self, handle: Any, job: AnyJob) -> Done:
         try:
             return Done(**json.loads(self.result(handle)))
         except Exception as error:  # the job, its node or the cluster failed: one trial's failure with the reason, never the session's

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.errors import InputError
 from harness.metrics.lookup import MODULES, get
 from harness.predictions import Predictions
 from harness.registry import Entry
@@ -73,6 +74,8 @@ def as_evaluate_module(name: str) -> evaluate.EvaluationModule:
 
     doc = (type(get(name)).__doc__ or "").strip()
     module = next((module for module, members in MODULES.items() if name in members), "classification")
+    if module == "open_set":
+        raise InputError(f"{name} needs a task that says what is unknown and when it was asked", expected="score a stream task with it")
 
     class Exported(evaluate.Metric):  # type: ignore[misc]
         def _info(self) -> evaluate.MetricInfo:

@@ -18,6 +18,10 @@ MODULES = {
     "text": ("exact_match", "squad_exact_match", "token_f1"),
     "overlap": ("rouge_1", "rouge_2", "rouge_l", "bleu", "chrf"),
     "regression": ("pearson", "spearman", "mse"),
+    "open_set": (
+        *("auroc", "auroc_change", "auroc_right", "auroc_right_change", "oscr", "fpr95", "known_accuracy", "last_round_accuracy", "accuracy_drift"),
+        *("kept_precision", "kept_recall"),
+    ),
 }
 _home = {name: module for module, members in MODULES.items() for name in members}
 

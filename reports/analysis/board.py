@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..statistics.aggregate import aggregate_tasks, mean_rank, mean_win_rate, optimality_gap, performance_profile
+from ..statistics.agreement import leave_one_task_out
 from ..statistics.cliques import cliques, compact_letters
 from ..statistics.friedman import critical_difference
 from ..statistics.intervals import mean_interval
@@ -17,7 +18,7 @@ from ..statistics.rank_intervals import best_group, place_labels, simultaneous_r
 from ..statistics.ranks import RankDistribution, bootstrap_ranks, rank_distribution
 from ..statistics.result import Floats, TestResult, spawn_rng
 from .across import Across, Means, told_apart
-from .findings import CriticalDifference, Profile, RankHeat
+from .findings import CriticalDifference, Profile, RankHeat, TaskDependence
 from .grid import FAILED, Grid
 from .model import Cell, Options, Standing
 from .scale import Scale, normalised, weighted
@@ -26,9 +27,19 @@ THRESHOLDS = tuple(round(x, 3) for x in np.linspace(0, 1, 41))
 
 
 def standings(
-    grid: Grid, means: Means, scale: Scale, cells: Sequence[Cell], across: Across, ranks: RankDistribution | None, options: Options
+    grid: Grid,
+    means: Means,
+    scale: Scale,
+    cells: Sequence[Cell],
+    across: Across,
+    ranks: RankDistribution | None,
+    stopping: Mapping[str, str],
+    options: Options,
 ) -> tuple[Standing, ...]:
-    """Rows in order of the aggregate, ranked arms first; the order inside a tie group carries no claim, which `place` says."""
+    """Rows in order of the aggregate, ranked arms first; the order inside a tie group carries no claim, which `place` says.
+
+    stopping : arm -> why its seeds look as if they had been added after a look
+    """
     kept = [means.arms[j] for j in means.complete]
     different, estimate = told_apart(across.pairs, kept, across.testing.ranking_over, options.alpha)
     low, high = simultaneous_rank_intervals(
@@ -43,7 +54,6 @@ def standings(
         by_arm.setdefault(cell.arm, {})[cell.column] = cell
     extra = _aggregates(grid, means, scale, kept)
     bounds = _bounds(grid, means)
-    stopping = _optional_stopping(grid)
     rows = []
     for arm in means.arms:
         position = kept.index(arm) if arm in kept else None
@@ -175,8 +185,8 @@ def _unsupported(grid: Grid, arm: str) -> int:
     return int(sum(bool(value) and key in keys for key, value in only.items()))
 
 
-def _optional_stopping(grid: Grid) -> dict[str, str]:
-    """Arms that ran more seeds on a column than most arms did: seeds added after a look must be said."""
+def more_seeds(grid: Grid) -> dict[str, str]:
+    """Arms that ran more seeds on a column than most arms did, where no plan says which were meant: seeds added after a look must be said."""
     marks: dict[str, set[str]] = {}
     for column in grid.columns:
         counts = {arm: len(grid.tables[arm, column.key].seeds) for arm in grid.arms if (arm, column.key) in grid.tables}
@@ -244,6 +254,22 @@ def rank_heat(means: Means, ranks: RankDistribution | None, rows: Sequence[Stand
         generalise_over=ranks.generalise_over or "seeds",
         reason=ranks.degenerate,
     )
+
+
+def task_dependence(means: Means) -> TaskDependence | None:
+    """The board of means over tasks with each task left out in turn; None with fewer than three tasks."""
+    kept = list(means.complete)
+    if len(kept) < 2 or len(means.tasks) < 3:
+        return None
+    table = means.by_task[:, kept]
+    found = leave_one_task_out(table)
+    leaders = {i: means.arms[kept[int(np.nanargmin(found.places[i]))]] for i in found.deciding}
+    moved = int(np.argmax(found.max_change))
+    most = int(found.max_change[moved])
+    return TaskDependence(
+        n_tasks=len(means.tasks), deciding={means.tasks[i]: arm for i, arm in leaders.items()},
+        most_moved=(means.tasks[moved], most) if most > 0 else None,
+    )  # fmt: skip
 
 
 def critical_difference_diagram(means: Means, across: Across, rows: Sequence[Standing], options: Options) -> CriticalDifference | None:

@@ -20,7 +20,7 @@ from harness.errors import InputError
 from harness.results import TRIAL_COLUMNS, Results
 
 from ..statistics.result import TestResult
-from . import board, diagnostics, economics
+from . import board, diagnostics, economics, further
 from .across import compare, matrices
 from .cells import describe_arms, describe_cells
 from .codec import encode, read_results, results_json
@@ -30,6 +30,8 @@ from .grid import Grid, Table, build_grids
 from .model import Analysis, Cell, Family, Options, Pair, Provenance, Standing
 from .pairs import column_pairs
 from .scale import choose_scale
+from .stopping import at_this_look, plans_are_known, stopping_notes
+from .streams import along_streams
 from .verdict import question, verdict
 
 HERE = Path(__file__).parent
@@ -45,7 +47,7 @@ def analyse(
 ) -> Analysis:
     """Everything that a report of these results prints. `stored` : a results.json, read instead if it was made from
     the same input by the same code, and written otherwise."""
-    options = with_declared(options or Options(), results)
+    options = at_this_look(with_declared(options or Options(), results), results)
     digest = input_digest(results, options, families, claims)
     if stored is not None and stored.is_file():
         kept = json.loads(stored.read_text(encoding="utf-8"))
@@ -102,9 +104,12 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
     tests = column_pairs(grid, options.level)
     across = compare(grid, means, scale, arms, tests, baselines, options)
     ranks = board.rank_chances(grid, means, scale, cells, options)
-    rows = board.standings(grid, means, scale, cells, across, ranks, options)
+    guessed = {} if plans_are_known(grid.trials, results) else board.more_seeds(grid)
+    rows = board.standings(grid, means, scale, cells, across, ranks, guessed, options)
     places = _places(grid, cells, rows, across.pairs)
     sensitivity, interactions = diagnostics.template_tables(grid, rows)
+    pivot = (baselines or tuple(row.arm for row in rows))[0]
+    rivals = [row.arm for row in rows if row.ranked and row.arm != pivot][: further.MOST]
     first = grid.columns[0]
     counts = [_seeds(table) for table in grid.tables.values()] or [0]
     backbones = sorted({name for arm in arms for name in arm.backbones})
@@ -123,7 +128,7 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
         tasks=means.tasks,
         arms=arms,
         baselines=baselines,
-        default_baseline=(baselines or tuple(row.arm for row in rows))[0],
+        default_baseline=pivot,
         standings=rows,
         cells=cells,
         testing=across.testing,
@@ -132,6 +137,7 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
         column_pairs=tests,
         critical_difference=board.critical_difference_diagram(means, across, rows, options),
         rank_heat=board.rank_heat(means, ranks, rows),
+        task_dependence=board.task_dependence(means),
         profiles=board.profiles(grid, means, scale, rows, options),
         shares=diagnostics.variance_shares(grid),
         next_samples=diagnostics.next_samples(grid, rows, options),
@@ -141,11 +147,16 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
         cost_points=economics.cost_points(arms, rows, means.sign > 0),
         budget_curves=economics.budget_curves(grid, rows, options),
         power=diagnostics.power_table(grid, rows, options),
+        task_models=further.task_models(grid, scale, tests, pivot, rivals, options),
+        strengths=further.strengths(grid, pivot, [row.arm for row in rows if row.ranked], options),
+        dominance=further.dominance(grid, pivot, rivals, options),
+        looks=further.looks(grid, pivot, rivals, options),
+        streams=along_streams(grid, results, rows, baselines, options),
         failures=tuple(
             Failure(arm=arm, column=key, label=labels.get(key, key), status=status, reason=reason, n=n, seeds=seeds)
             for arm, key, status, reason, n, seeds in board.failures_of(grid)
         ),
-        notes=_notes(grid, scale.unit),
+        notes=(*stopping_notes(grid.trials, results, options), *_notes(grid, scale.unit)),
         places=places,
         imported=bool(grid.trials["imported"].any()),
     )
@@ -236,6 +247,7 @@ def input_digest(results: Results, options: Options, families: Sequence[str] = (
     trials = results.trials.reindex(columns=[c for c in TRIAL_COLUMNS if c in results.trials])
     found.update(_frame_bytes(trials))
     found.update(_frame_bytes(results.curves))
+    found.update(_frame_bytes(results.streams))
     for task in sorted(results.scores):
         scores = results.scores[task]
         found.update(json.dumps([task, scores.metric, scores.trial_ids, scores.clusters]).encode())

@@ -14,9 +14,9 @@ from ..statistics.components import variance_components
 from ..statistics.examples import clustered_mean
 from ..statistics.intervals import cell_mean, failure_rate, mean_interval, robust_line, t_interval
 from ..statistics.result import Floats, TestResult
+from ..statistics.summaries import summary_interval
 from .grid import FAILED, Grid, Table, common_tags
 from .model import Arm, Cell, Column, Cost, Run
-from .summaries import summary_interval
 
 
 def describe_cells(grid: Grid, level: float) -> tuple[Cell, ...]:

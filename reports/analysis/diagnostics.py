@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ..statistics.components import VarianceComponents, variance_components
+from ..statistics.components import variance_components
 from ..statistics.next_sample import next_best_sample
 from ..statistics.power import detectable_difference, paired_t_detectable, seeds_needed
+from ..statistics.reml import reml_components
 from ..statistics.result import Floats, GeneraliseOver, TestResult
 from ..statistics.templates import template_sensitivity
 from .findings import NextSample, Power, Shares, TemplateInteraction, Templates
@@ -21,36 +23,53 @@ from .model import Column, Options, Standing
 PLANNED_SEEDS = (3, 5, 10, 20, 50)
 
 
-def _crossed(table: Table | None) -> Floats | None:
-    """[seeds, examples] of finished runs, where there are two of each."""
+@dataclass(frozen=True)
+class _Parts:
+    """Variances of one cell by source; sizes : seeds, examples."""
+
+    variances: Mapping[str, float]
+    sizes: tuple[int, int]
+    note: str | None = None
+
+
+def _components(table: Table | None) -> _Parts | None:
+    """Moment estimates of a complete table; REML where an example is missing from some seed, with a word where that lies on the boundary."""
     if table is None or table.values is None:
         return None
     done = np.array([status == "ok" for status in table.statuses])
     values = table.values[done] if len(done) == len(table.values) else table.values
-    values = values[:, np.isfinite(values).all(axis=0)]
-    return values if values.shape[0] > 1 and values.shape[1] > 1 else None
+    values = values[np.isfinite(values).any(axis=1)][:, np.isfinite(values).any(axis=0)]
+    if values.ndim != 2 or min(values.shape) < 2:
+        return None
+    sizes = (int(values.shape[0]), int(values.shape[1]))
+    if np.isfinite(values).all():
+        complete = variance_components(values)
+        return None if complete.degenerate else _Parts(complete.variances, sizes)
+    found = reml_components(values)
+    if found.degenerate:
+        return None
+    edge = f", {' and '.join(found.boundary)} at the boundary (0)" if found.boundary else ""
+    return _Parts(found.variances, sizes, f"unbalanced cells by REML{edge}")
 
 
 def variance_shares(grid: Grid) -> tuple[Shares, ...]:
     """Per column: components of each arm's runs (seeds, templates where several, examples), averaged over arms, as shares."""
     found = []
     for column in grid.columns:
-        parts: list[VarianceComponents] = []
-        for arm in grid.arms:
-            values = _crossed(grid.tables.get((arm, column.key)))
-            if values is not None:
-                parts.append(variance_components(values))
-        usable = [part for part in parts if part.degenerate is None]
+        parts = [_components(grid.tables.get((arm, column.key))) for arm in grid.arms]
+        usable = [part for part in parts if part is not None]
         if not usable:
             continue
         names = list(dict.fromkeys(name for part in usable for name in part.variances))
         totals = {name: float(np.mean([part.variances.get(name, 0.0) for part in usable])) for name in names}
         whole = sum(totals.values())
+        notes = ["templates are averaged first"] if len(column.templates) > 1 else []
+        notes += dict.fromkeys(part.note for part in usable if part.note)
         found.append(
             Shares(
                 column=column.key, label=column.label, shares={name: value / whole for name, value in totals.items()},
                 n_seeds=max(part.sizes[0] for part in usable), n_examples=max(part.sizes[-1] for part in usable), n_arms=len(usable),
-                note="templates are averaged" if len(column.templates) > 1 else None,
+                note="; ".join(notes) or None,
             )
         )  # fmt: skip
     return tuple(found)

@@ -11,6 +11,7 @@ import numpy as np
 from harness.errors import InputError
 from harness.results import TaskScores
 
+from ..statistics.examples import pseudo_values
 from ..statistics.result import Floats
 
 
@@ -36,7 +37,7 @@ def read_examples(scores: TaskScores) -> Examples | None:
     if metric.mean if metric is not None else looks_mean:
         values, mean = statistics[:, :, 0], True
     elif metric is not None:
-        values, mean = pseudo_values(statistics, metric), False
+        values, mean = np.stack([pseudo_values(table, metric.value) for table in statistics]), False
     else:
         return None
     position = {trial: i for i, trial in enumerate(scores.trial_ids)}
@@ -51,23 +52,3 @@ def find_metric(name: str) -> Any | None:
         return get(name)
     except InputError:
         return None
-
-
-def pseudo_values(statistics: Floats, metric: Any) -> Floats:
-    """Jackknife pseudo-values E T - (E - 1) T_(-i), shifted so that their mean is the score itself.
-
-    For a smooth function of sums (F1, MCC, BLEU) they behave as per-example scores do for a mean, so the crossed test over seeds and examples
-    applies; the error of that is of the order 1 / E. Source: Tukey 1958; Efron and Tibshirani 1993, ch. 11.
-    """
-    result = np.full(statistics.shape[:2], np.nan)
-    for trial, table in enumerate(statistics):
-        answered = np.isfinite(table).all(axis=1)
-        n = int(answered.sum())
-        if n < 2:
-            continue
-        sums = table[answered].sum(axis=0)
-        whole = float(metric.value(sums))
-        without = np.asarray(metric.value(sums - table[answered]), dtype=np.float64)
-        values = n * whole - (n - 1) * without
-        result[trial, answered] = values - values.mean() + whole
-    return result

@@ -31,6 +31,16 @@ class RankHeat:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaskDependence:
+    """How far the order of means depends on single tasks. deciding : tasks without which another arm leads, with who would; most_moved : the task whose
+    loss moves some arm by the most places, and how many"""
+
+    n_tasks: int
+    deciding: Mapping[str, str]
+    most_moved: tuple[str, int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     arm: str
     thresholds: tuple[float, ...]
@@ -140,6 +150,78 @@ class Power:
     floor: float | None
     seeds_for_relevant: int | None
     note: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskModel:
+    """Two arms under a hierarchical model: d_t ~ N(delta_t, s_t^2), delta_t ~ N(mu, tau^2), from each task's own test.
+
+    mu : posterior mean, sd and interval of the mean difference; details: p_worse, p_equal, p_better, tau, new_worse, new_equal, new_better (a further task)
+    pooled : the same question by random effects with Hartung and Knapp's error; raw, shrunk : [tasks] differences before and after
+    """
+
+    a: str
+    b: str
+    mu: TestResult
+    pooled: TestResult
+    tasks: tuple[str, ...]
+    raw: tuple[float, ...]
+    shrunk: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strength:
+    """An arm under the Bradley-Terry model of who scores higher on an example; `beats` : the chance against the baseline, ties half."""
+
+    arm: str
+    elo: float
+    beats: TestResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dominance:
+    """Almost stochastic order of two arms' runs: per column the upper bound eps_min that a is not better than b at every quantile.
+
+    claims, against : on how many of the columns a dominates b, and b dominates a (eps_min under the threshold)
+    """
+
+    a: str
+    b: str
+    labels: tuple[str, ...]
+    bounds: tuple[float, ...]
+    claims: int
+    against: int
+    level: float
+    note: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """One column's examples in the order of the test set, under an interval that holds after every one of them.
+
+    found : the interval after all of them; first : how many had been seen when it first left out 0, None if it never did
+    """
+
+    column: str
+    label: str
+    a: str
+    b: str
+    found: TestResult
+    first: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """An arm's score along a test-time stream: mean over seeds at each step (or round), with its t interval over seeds, step by step."""
+
+    column: str
+    label: str
+    arm: str
+    steps: tuple[float, ...]
+    mean: tuple[float | None, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    n_seeds: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,19 @@ from .findings import (
     CostPoint,
     CriticalDifference,
     Curve,
+    Dominance,
     Failure,
+    Looked,
     NextSample,
     Places,
     Power,
     Profile,
     RankHeat,
     Shares,
+    Stream,
+    Strength,
+    TaskDependence,
+    TaskModel,
     TemplateInteraction,
     Templates,
 )
@@ -39,6 +45,7 @@ class Options:
     baselines : declared arms that everything is compared with; empty: the arm that the family ranks first
     relevant : the smallest difference worth acting on, in score units (MDE, seeds needed, ROPE)
     top : arms beyond the baselines whose per-task pairs stand in the page
+    looks : numbers of seeds after which the suites declared that they would be looked at; alpha is then that of this look
     """
 
     baselines: tuple[str, ...] = ()
@@ -49,6 +56,7 @@ class Options:
     top: int = 20
     root: int = 0
     title: str = ""
+    looks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +268,7 @@ class Family:
     column_pairs: tuple[ColumnPair, ...]
     critical_difference: CriticalDifference | None
     rank_heat: RankHeat | None
+    task_dependence: TaskDependence | None
     profiles: tuple[Profile, ...]
     shares: tuple[Shares, ...]
     next_samples: tuple[NextSample, ...]
@@ -269,6 +278,11 @@ class Family:
     cost_points: tuple[CostPoint, ...]
     budget_curves: tuple[BudgetCurve, ...]
     power: tuple[Power, ...]
+    task_models: tuple[TaskModel, ...]
+    strengths: tuple[Strength, ...]
+    dominance: tuple[Dominance, ...]
+    looks: tuple[Looked, ...]
+    streams: tuple[Stream, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
     places: Places

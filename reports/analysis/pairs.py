@@ -14,10 +14,10 @@ from scipy import stats
 from ..statistics.adjust import adjust
 from ..statistics.paired import crossed_difference, paired_difference
 from ..statistics.result import TIE_TOLERANCE, Floats, TestResult
+from ..statistics.summaries import Summary, welch_from_summaries
 from ..statistics.t_tests import paired_t, welch_t
 from .grid import Grid, Table, paired_seeds
 from .model import Column, ColumnPair
-from .summaries import Summary, welch_from_summaries
 
 # values held at once while one arm meets all others on a column
 CHUNK_VALUES = 8_000_000

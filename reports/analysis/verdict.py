@@ -56,8 +56,11 @@ def _top(ranked: Sequence[Standing], testing: Testing, places: int) -> str:
     best = [row.arm for row in ranked if row.best_group]
     where = OVER[testing.ranking_over]
     leader = ranked[0]
-    score = f"{leader.arm} has the highest mean ({estimate(leader.score, places)}, 95% interval {interval(leader.score, places)})"
-    if leader.score.estimate is None or leader.score.ci_low is None:
+    score = ""
+    if leader.score.level is not None:
+        level = f"{100 * leader.score.level:.3g}% interval {interval(leader.score, places)}"
+        score = f"{leader.arm} has the highest mean ({estimate(leader.score, places)}, {level})"
+    if leader.score.estimate is None or leader.score.ci_low is None or not score:
         score = f"{leader.arm} stands first"
     if len(best) == 1:
         return f"{leader.arm} is best: every other arm differs from it {where}, after adjustment for {testing.n_pairs} pairs."

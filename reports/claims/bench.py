@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -17,11 +17,14 @@ from harness.backbones.capabilities import EXPECTED
 from harness.claims import Arm, Sizes
 from harness.costs import Meter
 from harness.method import Method
-from harness.registry import Entry
+from harness.registry import Entry, method_kind
 from harness.seeds import Streams
+from harness.selection import Selection
 from harness.task import GeneratedTask, Row, Shots, TaskData, draw
 from harness.templates import Template
 from harness.training import Budget, Run
+
+from . import clips, graphs, pictures
 
 WORDS = ("cat", "dog", "red", "blue", "house", "tree", "water", "bread", "good", "bad", "small", "big", "it", "was", ".", "yes", "no")
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
@@ -97,19 +100,50 @@ def random_backbone(sizes: Sizes) -> Backbone:
     )
 
 
+WORLDS: dict[str, tuple[Callable[[Sizes], Any], Callable[[], GeneratedTask]]] = {
+    "vision_transformer": (pictures.random_backbone, pictures.RandomPictures),
+    "image_text": (clips.random_backbone, pictures.RandomPictures),
+    "graph": (graphs.random_backbone, graphs.RandomGraphs),
+}
+"""Of families that do not read text: how to draw a random model of given sizes, and a task for it."""
+
+
+def small_config(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` over the method's small settings; of a wrapper also over those of the method within."""
+    cls = catalog.load(method_kind(config), name)
+    found = {**cls.small, **config}
+    if "over" in found:
+        ((inner, inside),) = ({found["over"]: {}} if isinstance(found["over"], str) else found["over"]).items()
+        found["over"] = {inner: small_config(inner, inside or {})}
+    return found
+
+
+def selection_of(arm: Arm) -> Selection | None:
+    if arm.selection is None:
+        return None
+    made: Selection = catalog.load("selection", arm.selection["name"])(**{k: v for k, v in arm.selection.items() if k != "name"})
+    return made
+
+
 class Bench:
     """One arm on a random backbone: `adapt` gives its predictor, `run` what the run noted."""
 
-    def __init__(self, arm: Arm, sizes: Sizes, task: RandomWords | None = None) -> None:
-        cls = catalog.load("method", arm.method)
-        self.method: Method = cls(**{**cls.small, **arm.config})
-        self.backbone, self.task = random_backbone(sizes), task or RandomWords()
+    backbone: Any
+    task: GeneratedTask
+
+    def __init__(self, arm: Arm, sizes: Sizes, task: GeneratedTask | None = None) -> None:
+        self.method: Method = catalog.load(method_kind(arm.config), arm.method)(**small_config(arm.method, arm.config))
+        self.selection = selection_of(arm)
+        world = WORLDS.get(sizes.family)
+        self.backbone = world[0](sizes) if world else random_backbone(sizes)
+        self.task = task or (world[1]() if world else RandomWords())
 
     def data(self, *, per_class: int = 4) -> TaskData:
         return draw(self.task, Streams({"data": 0}).rng("data", self.task.name), train=Shots(per_class=per_class), dev=Shots(0))
 
     def new_run(self, budget: Budget | None = None) -> Run:
         """A run of seed 0 whose meter the backbone tells."""
-        run = Run(Streams({name: 0 for name in ("data", "demos", "init", "order", "noise")}), meter=Meter(), budget=budget)
+        streams = Streams({name: 0 for name in ("data", "demos", "init", "order", "noise")})
+        run = Run(streams, meter=Meter(), budget=budget, selection=self.selection)
         self.backbone.meter = run.meter
         return run

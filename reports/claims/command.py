@@ -29,7 +29,8 @@ def claims(
     verdicts = kept(file)
     for known in () if list_only else chosen:
         found = judge(known, store=store if train else None)
-        if found.result != "not run" or known.name not in verdicts:  # a verdict that took training outlives a call without it
+        before = verdicts.get(known.name)
+        if found.result != "not run" or before is None or before.result == "not run":  # training outlives a call without it
             verdicts[known.name] = found
         if not as_json:
             print(_line(known.name, verdicts[known.name].result, verdicts[known.name].measured, verdicts[known.name].reason))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.claims import Bounded, Claim, Cost, Exact, Scores, Shape, Sizes
+from harness.claims import Arm, Bounded, Claim, Cost, Exact, Learned, Scores, Shape, Share, Sizes
 from harness.errors import InputError, UnsupportedError
 
 from .known import Known
@@ -32,7 +32,11 @@ class Verdict:
         return {name: value for name, value in vars(self).items() if value not in ("", None)}
 
 
-def kind_of(claim: Claim) -> Literal["exact", "cost", "scores"]:
+def kind_of(claim: Claim) -> Literal["exact", "cost", "scores", "learned", "share"]:
+    if isinstance(claim, Learned):
+        return "learned"
+    if isinstance(claim, Share):
+        return "share"
     return "exact" if isinstance(claim, Exact) else "cost" if isinstance(claim, Cost) else "scores"
 
 
@@ -46,6 +50,16 @@ def judge(known: Known, *, store: Path | None = None) -> Verdict:
             from .scores import judge_scores
 
             return judge_scores(known, claim, store)
+        if isinstance(claim, Learned):
+            if store is None:
+                return Verdict("not run", reason=f"needs {claim.seeds} pretraining seeds of two recipes: ask for it with --train")
+            from .learned import judge_learned
+
+            return judge_learned(known, claim, store)
+        if isinstance(claim, Share):
+            from .shares import judge_share
+
+            return judge_share(claim)
         value = _value(claim)
     except (InputError, UnsupportedError) as error:
         return Verdict("not run", reason=" ".join(str(error).split()))
@@ -54,13 +68,16 @@ def judge(known: Known, *, store: Path | None = None) -> Verdict:
 
 
 def _value(claim: Claim) -> Fraction | float:
-    from .measures import COUNTS, SCORES, step_cost, trainable_parameters
+    from .measures import SCORES, product_parameters, step_cost, trainable_parameters
 
     arms = [claim.arm] if claim.against is None else [claim.arm, claim.against]
     if isinstance(claim, Cost):
         counts = [step_cost(claim.measure, arm, claim.at) for arm in arms]
     else:
         assert isinstance(claim, Exact)
+        if claim.measure == "added_parameters":
+            more, fewer = map(product_parameters, arms)
+            return more - fewer
         sizes = Sizes(width=SMALL, family=claim.family)
         if claim.measure in SCORES:
             first, second = (SCORES[claim.measure](arm, sizes) for arm in arms)
@@ -68,8 +85,16 @@ def _value(claim: Claim) -> Fraction | float:
         if claim.measure == "trainable_parameters":
             counts = [trainable_parameters(arm, claim.at or Shape("tiny", SMALL, 2)) for arm in arms]
         else:
-            counts = [COUNTS[claim.measure](arm, sizes) for arm in arms]
+            counts = [_count(claim, arm, sizes) for arm in arms]
     return counts[0] / counts[1] if len(counts) == 2 else counts[0]
+
+
+def _count(claim: Exact, arm: Arm, sizes: Sizes) -> Fraction:
+    from .measures import COUNTS, IN_EPOCHS
+
+    if claim.measure in IN_EPOCHS:
+        return IN_EPOCHS[claim.measure](arm, sizes, claim.epochs)
+    return COUNTS[claim.measure](arm, sizes)
 
 
 def shown(value: Fraction | float) -> str:

@@ -1,4 +1,4 @@
-"""Which claims there are: every registered method's, read from the `claims` of its module."""
+"""Which claims there are: every registered method's and tool's, read from the `claims` of its module."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ class Known:
 def known_claims(names: Sequence[str] = ()) -> list[Known]:
     """All claims, or those of the named systems, or the named ones; InputError for a name that nothing carries."""
     found: dict[str, Known] = {}
-    for entry in (*catalog.entries("method"), *catalog.entries("wrapper")):
+    for entry in (
+        *catalog.entries("method"),
+        *catalog.entries("wrapper"),
+        *catalog.entries("selection"),
+        *catalog.entries("tool"),
+        *catalog.entries("recipe"),
+    ):
         if entry.module is None or "claims = [" not in entry.file.read_text(encoding="utf-8"):
             continue
         owner = entry.file.stem.replace("_", "-")

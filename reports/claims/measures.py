@@ -19,13 +19,26 @@ from harness.method import Predictor
 from harness.training import Budget
 
 from .bench import Bench, RandomWords
+from .streams import changed_by_reset, dropped_at_start, stream_answers
 
 
 def trainable_parameters(arm: Arm, shape: Shape) -> Fraction:
     """The method's own formula at a model's sizes. The generic test matrix holds the formula against what is really trained."""
     bench = Bench(arm, Sizes(width=16))
-    model = cast(Any, SimpleNamespace(width=shape.width, layers=shape.layers, max_length=shape.max_length))
+    towers = {"text_width": shape.width, "image_width": shape.image_width}
+    model = cast(Any, SimpleNamespace(width=shape.width, layers=shape.layers, max_length=shape.max_length, **towers))
     return Fraction(bench.method.trainable_parameters(model, bench.task))
+
+
+def product_parameters(arm: Arm) -> Fraction:
+    """A recipe's own formula for the numbers in its product; the recipe's test holds it against a built one."""
+    from harness.artifacts import Recipe, producer_class
+
+    recipe = producer_class("recipe", arm.method)(**arm.config)
+    count = recipe.parameters() if isinstance(recipe, Recipe) else None
+    if count is None:
+        raise InputError(f"{arm.method} states no formula for its parameters", key="measure")
+    return Fraction(count)
 
 
 def trained_numbers(arm: Arm, sizes: Sizes) -> Fraction:
@@ -72,8 +85,19 @@ def trained_scores(arm: Arm, sizes: Sizes) -> np.ndarray:
     return _scores(bench, _adapted(bench)[0])
 
 
-def _adapted(bench: Bench) -> tuple[Predictor, Any]:
-    run = bench.new_run()
+def optimiser_steps(arm: Arm, sizes: Sizes, epochs: int | None) -> Fraction:
+    _, run = _adapted(Bench(arm, sizes), epochs)
+    return Fraction(run.steps_done)
+
+
+def distinct_rows(arm: Arm, sizes: Sizes, epochs: int | None) -> Fraction:
+    """Of the 8 rows of the small world."""
+    _, run = _adapted(Bench(arm, sizes), epochs)
+    return Fraction(run.notes["selection"]["distinct"])
+
+
+def _adapted(bench: Bench, epochs: int | None = None) -> tuple[Predictor, Any]:
+    run = bench.new_run(None if epochs is None else Budget("epochs", epochs))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return bench.method.adapt(bench.backbone, bench.data(), run), run
@@ -114,7 +138,20 @@ COUNTS: dict[ExactMeasure, Callable[[Arm, Sizes], Fraction]] = {
     "trained_numbers": trained_numbers,
     "searched_numbers": noted("searched_numbers"),
     "training_pairs": noted("training_pairs"),
+    "template_population": noted("template_population"),
     "forward_calls": forward_calls,
     "changed_weights": changed_weights,
+    "dropped_at_start": dropped_at_start,
+    "changed_by_reset": changed_by_reset,
+    "telescoping_error": noted("telescoping_error"),
+    "padded_probability": noted("padded_probability"),
 }
-SCORES: dict[ExactMeasure, Callable[[Arm, Sizes], np.ndarray]] = {"start_difference": start_scores, "answer_difference": trained_scores}
+IN_EPOCHS: dict[ExactMeasure, Callable[[Arm, Sizes, int | None], Fraction]] = {
+    "optimiser_steps": optimiser_steps,
+    "distinct_rows": distinct_rows,
+}
+SCORES: dict[ExactMeasure, Callable[[Arm, Sizes], np.ndarray]] = {
+    "start_difference": start_scores,
+    "answer_difference": trained_scores,
+    "stream_difference": stream_answers,
+}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.claims import Bounded, Claim, Cost, Scores
+from harness.claims import Bounded, Claim, Cost, Learned, Scores, Share
 from harness.errors import InputError
 
 from ..analysis import ClaimRow
@@ -90,6 +90,10 @@ def _row(known: Known, verdict: Verdict) -> str:
 
 
 def _kind(claim: Claim) -> str:
+    if isinstance(claim, Share):
+        return f"share of cases: {claim.measure}"
+    if isinstance(claim, Learned):
+        return f"{claim.measure} of pretraining; {claim.seeds} seeds"
     if isinstance(claim, Cost):
         at = claim.at
         return f"cost of a step: {at.family}, width {at.width}, {at.layers} layers, {at.batch} texts of {at.tokens} tokens"
@@ -101,7 +105,12 @@ def _kind(claim: Claim) -> str:
 def _bound(claim: Claim) -> str:
     if isinstance(claim, Scores):
         margins = {"better": "above 0", "not_worse": f"above -{claim.margin:g}", "equivalent": f"within ±{claim.margin:g}"}
+        margins |= {"less": "below 0", "steadier": "less spread"}
         return f"{claim.arm} minus {claim.against} {margins[claim.relation]}"
+    if isinstance(claim, Learned):
+        return f"{claim.arm} over {claim.against} below 1"
+    if isinstance(claim, Share):
+        return f"above {claim.against}" if claim.at_least is None else f">= {claim.at_least:g}"
     assert isinstance(claim, Bounded)
     bounds = (("=", claim.equals), (">=", claim.at_least), ("<=", claim.at_most))
     return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound is not None)

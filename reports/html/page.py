@@ -9,6 +9,7 @@ from typing import Any
 
 from ..analysis.model import Analysis
 from .data import page_data
+from .pictures import Gallery
 from .sections import SECTIONS
 from .view import HERE, Drawn, Section, View, json_block, raw, render, slug
 
@@ -16,10 +17,15 @@ SCRIPTS = ("start.js", "table.js", "compare.js", "detail.js", "export.js", "main
 
 
 def render_page(
-    analysis: Analysis, *, sections: Sequence[Section] = SECTIONS, examples: Mapping[str, Mapping[str, str]] | None = None
+    analysis: Analysis,
+    *,
+    sections: Sequence[Section] = SECTIONS,
+    examples: Mapping[str, Mapping[str, str]] | None = None,
+    pictures: Mapping[str, Gallery] | None = None,
 ) -> str:
-    """The whole index.html. `examples` : family -> column -> address of its drill-down page; `sections` may be extended by other modalities."""
-    views = _views(analysis, examples or {})
+    """The whole index.html. `examples` : family -> column -> address of its drill-down page; `pictures` : family -> what its trials left;
+    `sections` may be extended by other modalities."""
+    views = _views(analysis, examples or {}, pictures or {})
     blocks: list[dict[str, Any]] = []
     contents: list[dict[str, str]] = []
     several = len(views) > 1
@@ -52,21 +58,27 @@ def render_page(
     )
 
 
-def write_page(analysis: Analysis, folder: Path, *, examples: Mapping[str, Mapping[str, str]] | None = None) -> Path:
+def write_page(
+    analysis: Analysis,
+    folder: Path,
+    *,
+    examples: Mapping[str, Mapping[str, str]] | None = None,
+    pictures: Mapping[str, Gallery] | None = None,
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "index.html"
-    path.write_text(render_page(analysis, examples=examples), encoding="utf-8")
+    path.write_text(render_page(analysis, examples=examples, pictures=pictures), encoding="utf-8")
     return path
 
 
-def _views(analysis: Analysis, examples: Mapping[str, Mapping[str, str]]) -> list[View]:
+def _views(analysis: Analysis, examples: Mapping[str, Mapping[str, str]], pictures: Mapping[str, Gallery]) -> list[View]:
     views, taken = [], set()
     for family in analysis.families:
         name = slug(family.name)
         while name in taken:
             name += "-2"
         taken.add(name)
-        views.append(View(analysis, family, name, examples.get(family.name, {})))
+        views.append(View(analysis, family, name, examples.get(family.name, {}), pictures.get(family.name)))
     return views
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ..analysis import digits
 from ..analysis.model import Analysis, Arm, Cell, Column, ColumnPair, Family, Pair, Standing, Versus
+from .pictures import Gallery
 
 HERE = Path(__file__).parent
 
@@ -27,6 +28,7 @@ class View:
     family: Family
     slug: str
     examples: Mapping[str, str] = field(default_factory=dict)
+    gallery: Gallery | None = None
 
     @cached_property
     def cells(self) -> dict[tuple[str, str], Cell]:

@@ -20,16 +20,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from harness.errors import InputError
 from harness.identity import digest, digest_file
 from harness.registry import SLUG
 from harness.results import TRIAL_COLUMNS, Results, TaskScores
 
-from .cells import checked_trials
+from .cells import by_cell, checked_trials
 from .exact import answers
 
 FORMAT = 1
+CHOSEN = ("last", "best")  # @last, @best: found among the blessed ones, so no baseline may have these names
 PARTS = ("trials", "scores", "examples", "predictions")
 
 
@@ -37,6 +39,8 @@ def bless_results(results: Results, name: str, store: str | Path, *, commit: str
     """Store `results` as baseline `name` under `store`; returns its manifest. An earlier baseline of that name is replaced."""
     if not SLUG.fullmatch(name):
         raise InputError(f"baseline name {name!r} is no slug", key="--as", expected="use a-z, 0-9 and single '-', '.' or '_' between them")
+    if name in CHOSEN:
+        raise InputError(f"@{name} is chosen among baselines", key="--as", expected="another name")
     trials = checked_trials(results, source or "results")
     if not any(row["status"] == "ok" for row in trials):
         raise InputError("no run succeeded: there is nothing to hold others to", key=source or None)
@@ -109,7 +113,7 @@ def _predictions(results: Results) -> pd.DataFrame:
     for trial in dict.fromkeys(ok):
         found = answers(results, trial)
         if found is not None:
-            rows.append({"trial_id": trial, "examples": found.index.to_list(), "predictions": found.to_list()})
+            rows.append({"trial_id": trial, "examples": list(found), "predictions": list(found.values())})
     return pd.DataFrame(rows, columns=["trial_id", "examples", "predictions"])
 
 
@@ -157,6 +161,38 @@ def _scores(parts: Mapping[str, Path]) -> dict[str, TaskScores]:
         clusters = None if names.clusters is None else tuple(names.clusters)
         scores[str(task)] = TaskScores(str(task), rows["metric"].iloc[0], tuple(names.examples), clusters, tuple(rows["trial_id"]), values)
     return scores
+
+
+def chosen_baseline(which: str, folder: Path) -> Path:
+    """@last : the baseline blessed last. @best : the one with the best mean rank over the cells that all baselines have."""
+    files = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
+    if not files:
+        raise InputError(f"no baseline to take @{which} of", file=folder, expected="bless one: `harness bless STORE --as NAME`")
+    if which == "last":
+        return max(files, key=lambda file: (str(_manifest(file)["blessed"]), file.name))
+    means = [_cell_means(load_baseline(file)[0], file) for file in files]
+    shared = sorted(set.intersection(*(set(found) for found in means)))
+    if not shared:
+        raise InputError("the baselines have no cell in common, so none is the best", file=folder, expected="name one: @NAME")
+    table = np.array([[found[cell] for cell in shared] for found in means])
+    # the newest of equals: the others were replaced for a reason
+    ranks = rankdata(-np.round(table, 12), axis=0).mean(axis=1)
+    newest = [str(_manifest(file)["blessed"]) for file in files]
+    return min(zip(ranks, [_later_first(when) for when in newest], files), key=lambda item: (item[0], item[1], item[2].name))[2]
+
+
+def _later_first(moment: str) -> float:
+    return -datetime.fromisoformat(moment).timestamp()
+
+
+def _cell_means(results: Results, file: Path) -> dict[tuple[str, ...], float]:
+    """Mean score of every cell without a failure, higher is better."""
+    found = {}
+    for key, side in by_cell(checked_trials(results, str(file))).items():
+        if side.ok and not side.failed:
+            lower = str(side.first("higher_is_better")) in ("False", "0")
+            found[key] = float(side.scores.mean()) * (-1 if lower else 1)
+    return found
 
 
 class _Records:

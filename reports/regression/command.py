@@ -1,4 +1,4 @@
-"""`harness compare`, `harness bless` and `harness history`."""
+"""`harness compare`, `harness bless`, `harness history` and `harness bisect`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.errors import InputError, unknown_name
 
 
 def compare(
-    baseline: Annotated[str, typer.Argument(help="A store, an exported folder, or @NAME of a blessed baseline.")],
+    baseline: Annotated[str, typer.Argument(help="A store, an exported folder, @NAME of a blessed baseline, @last or @best of them.")],
     current: Annotated[str, typer.Argument(help="The same for the results to judge.")],
     store: Annotated[Path, typer.Option(help="Where @NAME is looked up (STORE/baselines).")] = Path("store"),
     suite: Annotated[str | None, typer.Option(help="Compare only this suite's results.")] = None,
@@ -139,6 +139,34 @@ def history(
     if json_ is not None:
         write(json_, json.dumps([trend.to_dict() for trend in trends], indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     raise typer.Exit(1 if check and crossed else 0)
+
+
+def bisect(
+    cell: Annotated[str, typer.Option(metavar="GLOB", help="Arm, task, arm/task or arm/task/metric.")],
+    table: Annotated[Path, typer.Option(help="The history table (JSON lines).")] = Path("history.jsonl"),
+    tail: Annotated[float, typer.Option(help="Chance that noise puts any newest run beyond its limit.")] = 0.01,
+) -> None:
+    """Between which commits did a cell become worse? Exit 0 where a loss was found, 3 where the history shows none."""
+    from .bisect import find_suspects, matching
+    from .history import read, series_of
+    from .trends import find_trends
+
+    known = series_of(read(table))
+    wanted = matching(known, cell)
+    if not wanted:
+        named = ", ".join(sorted({f"{one.name['arm']}/{one.name['task']}" for one in known})[:6])
+        raise InputError(
+            f"no series fits {cell!r}", file=table, key="--cell", expected=f"one of {named}" if named else "append a run first"
+        )
+    found = [suspects for trend in find_trends(wanted, tail=tail) if (suspects := find_suspects(trend)) is not None]
+    for item in found:
+        within = f", within {item.n_runs} runs of it" if item.n_runs else ""
+        what = "a lasting step" if item.sure else "the newest run alone is beyond its limit: run it again first"
+        typer.echo(f"{item.trend.series.label}: {item.before:.4g} -> {item.after:.4g} between {item.good} and {item.bad}{within} ({what})")
+        typer.echo(f"  git bisect start {item.bad} {item.good}")
+    if not found:
+        typer.echo(f"{len(wanted)} series, no loss")
+    raise typer.Exit(0 if found else 3)
 
 
 def write(file: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ..statistics.components import variance_components
 from ..statistics.next_sample import next_best_sample
@@ -183,7 +183,7 @@ def more_seeds(measured: Measured, margin: float, *, alpha: float) -> MoreSeeds:
     if found.se is None or found.axes != ("seed", "example"):
         return MoreSeeds(None, None, "variance unknown")
     spare = found.sizes[0] - 1
-    factor = spare / float(stats.chi2.ppf(1 - SD_CONFIDENCE, spare))
+    factor = spare / float(special.chdtri(spare, SD_CONFIDENCE))
     inflated = {name: value if name == "example" else value * factor for name, value in found.variances.items()}
     planned = replace(found, variances=inflated)
     for axis in ("seed", "example"):
@@ -206,4 +206,4 @@ def detectable_loss(test: TestResult, *, alpha: float) -> float | None:
     """(t_{1-alpha} + t_{power}) SE: the loss that this comparison finds with 80 % power before any correction for the family."""
     if not test.se or test.df is None:
         return None
-    return float((stats.t.ppf(1 - alpha, test.df) + stats.t.ppf(POWER, test.df)) * test.se)
+    return float((special.stdtrit(test.df, 1 - alpha) + special.stdtrit(test.df, POWER)) * test.se)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from harness.results import Results
 
@@ -57,23 +56,24 @@ def _by_predictions(sides: list[list[str]], old: Results, new: Results) -> Flips
         before, after = answers(old, before_id), answers(new, after_id)
         if before is None or after is None:
             return None
-        both = before.index.intersection(after.index)
+        both = before.keys() & after.keys()
         alone = len(before) + len(after) - 2 * len(both)
-        here = int((before.loc[both] != after.loc[both]).sum()) + alone
+        here = sum(before[example] != after[example] for example in both) + alone
         changed, compared, one_sided = changed + here, compared + len(both) + alone, one_sided + alone
         seeds_changed += here > 0
     return Flips(changed, compared, seeds_changed, len(sides[0]), "predictions", one_sided)
 
 
-def answers(results: Results, trial_id: str) -> pd.Series[str] | None:
-    """Prediction per example as text, so that lists, numbers and texts compare alike."""
-    records = results.records(trial_id)
-    if records.empty or not {"example", "prediction"} <= set(records.columns) or records["example"].duplicated().any():
+def answers(results: Results, trial_id: str) -> dict[str, str] | None:
+    """Prediction per example as text, so that lists, numbers and texts compare alike; None where they are not kept or not told apart."""
+    if results.record_loader is None:
         return None
-    return pd.Series(
-        [as_text(value) if np.isscalar(value) or value is None else repr(value) for value in records["prediction"]],
-        index=records["example"].astype(str),
-    )
+    records = results.records(trial_id)
+    if records.empty or not {"example", "prediction"} <= set(records.columns):
+        return None
+    texts = [as_text(value) if np.isscalar(value) or value is None else repr(value) for value in records["prediction"].tolist()]
+    found = dict(zip(map(str, records["example"].tolist()), texts))
+    return found if len(found) == len(texts) else None
 
 
 def _by_scores(cell: Cell, seeds: tuple[Any, ...], old: Tables, new: Tables) -> Flips | None:

@@ -11,14 +11,14 @@ import pandas as pd
 from harness.errors import InputError
 from harness.results import TRIAL_COLUMNS, Results, TaskScores
 
-from .baselines import load_baseline
+from .baselines import CHOSEN, chosen_baseline, load_baseline
 from .cells import as_text
 
-EXPECTED = "give a store folder, a folder written by `harness store export`, a baseline's JSON file, or @NAME of a baseline"
+EXPECTED = "give a store folder, a folder written by `harness store export`, a baseline's JSON file, or @NAME, @last or @best of baselines"
 
 
 def load_side(text: str, *, store: str | Path = "store", suite: str | None = None) -> Results:
-    """The results view behind a command-line argument; `@NAME` is looked up in STORE/baselines."""
+    """The results view behind a command-line argument; `@NAME` is looked up in STORE/baselines, `@last` and `@best` chosen there."""
     if text.startswith("@"):
         results = load_baseline(baseline_file(text[1:], store))[0]
     else:
@@ -34,6 +34,8 @@ def load_side(text: str, *, store: str | Path = "store", suite: str | None = Non
 
 def baseline_file(name: str, store: str | Path) -> Path:
     folder = Path(store) / "baselines"
+    if name in CHOSEN:
+        return chosen_baseline(name, folder)
     file = folder / f"{name}.json"
     known = sorted(path.stem for path in folder.glob("*.json") if not path.name.startswith("."))
     if Path(name).name != name or not file.is_file():

@@ -1,8 +1,8 @@
 """Statistics over trials: pure functions, arrays in, frozen results out. Axes are always in the order task, method, template, seed, example.
 
-One task or cell: result, intervals, examples, bootstrap, components, next_sample, t_tests, paired, rank_tests, resample, bootstrap_pairs, aso, effects, adjust.
+One task or cell: result, intervals, examples, bootstrap, components, reml, next_sample, t_tests, paired, rank_tests, summaries, resample, bootstrap_pairs, aso, effects, adjust.
 Many methods or tasks: ranks, rank_intervals, agreement, aggregate, pairwise, friedman, multitask, cliques, bayes, hierarchical, bradley_terry.
-Planning: power, sequential, budget. Inputs: templates, missing.
+Planning: power, sequential, budget. Inputs: templates, missing. Learning curves: time_to_target.
 """
 
 from .adjust import Adjusted as Adjusted
@@ -66,6 +66,7 @@ from .effects import probability_of_superiority as probability_of_superiority
 from .effects import relative_error_reduction as relative_error_reduction
 from .examples import clustered_mean as clustered_mean
 from .examples import group_mean as group_mean
+from .examples import pseudo_values as pseudo_values
 from .examples import resampled_questions_mean as resampled_questions_mean
 from .friedman import Friedman as Friedman
 from .friedman import any_difference as any_difference
@@ -129,6 +130,8 @@ from .ranks import bootstrap_ranks as bootstrap_ranks
 from .ranks import competition_ranks as competition_ranks
 from .ranks import rank_distribution as rank_distribution
 from .ranks import task_ranks as task_ranks
+from .reml import RemlComponents as RemlComponents
+from .reml import reml_components as reml_components
 from .resample import PairTests as PairTests
 from .resample import approximate_randomisation as approximate_randomisation
 from .resample import permute_metric_pairs as permute_metric_pairs
@@ -143,6 +146,8 @@ from .sequential import empirical_bernstein_sequence as empirical_bernstein_sequ
 from .sequential import normal_mixture_sequence as normal_mixture_sequence
 from .sequential import planned_looks as planned_looks
 from .sequential import unplanned as unplanned
+from .summaries import summary_interval as summary_interval
+from .summaries import welch_from_summaries as welch_from_summaries
 from .t_tests import corrected_resampled_t as corrected_resampled_t
 from .t_tests import equivalence as equivalence
 from .t_tests import noninferiority as noninferiority
@@ -152,3 +157,5 @@ from .t_tests import welch_t as welch_t
 from .templates import TemplateSensitivity as TemplateSensitivity
 from .templates import expected_range as expected_range
 from .templates import template_sensitivity as template_sensitivity
+from .time_to_target import TimeToTarget as TimeToTarget
+from .time_to_target import time_to_target as time_to_target

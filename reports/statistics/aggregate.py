@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from .result import Direction, Floats, TestResult, orient, round_ties
 
 Statistic = Callable[[Floats], Floats]
 Resampled = Literal["seeds", "tasks"]
+Band = Literal["simultaneous", "pointwise"]
 
 
 def normalise(scores: ArrayLike, chance: ArrayLike, ceiling: ArrayLike) -> Floats:
@@ -176,7 +178,7 @@ def aggregate_tasks(
 
 @dataclass(frozen=True, kw_only=True)
 class PerformanceProfile:
-    """Share of runs (and of task means) above each threshold. The band is pointwise: it does not hold for all thresholds at once.
+    """Share of runs (and of task means) above each threshold, with a band that holds for all thresholds at once or at each one alone.
 
     thresholds, run_profile, mean_profile, low, high : [thresholds]; low and high belong to run_profile, NaN without resamples
     """
@@ -187,16 +189,24 @@ class PerformanceProfile:
     low: Floats
     high: Floats
     level: float
-    band: str = "pointwise"
+    band: Band = "simultaneous"
     degenerate: str | None = None
 
 
 def performance_profile(
-    x: ArrayLike, thresholds: ArrayLike, *, rng: np.random.Generator | None = None, level: float = 0.95, n_resamples: int = 2000
+    x: ArrayLike,
+    thresholds: ArrayLike,
+    *,
+    rng: np.random.Generator | None = None,
+    level: float = 0.95,
+    n_resamples: int = 2000,
+    band: Band = "simultaneous",
 ) -> PerformanceProfile:
-    """P(score > threshold) over runs and tasks, with a pointwise stratified bootstrap band over seeds. x : [tasks, seeds]
+    """P(score > threshold) over runs and tasks, with a stratified bootstrap band over seeds. x : [tasks, seeds]
 
-    Source: Dolan and More 2002; Agarwal et al. 2021 for run scores. No scale correction: shares are not means of widened scores.
+    simultaneous : share -+ q sqrt(S / (S - 1)), q the `level` quantile of max over thresholds of |share* - share|. One width for all thresholds, because
+    a share of 0 or 1 has no bootstrap variance of its own; not under half a run, 1 / (2 T S). pointwise : bootstrap percentiles of each threshold.
+    Source: Dolan and More 2002; Agarwal et al. 2021 for run scores; the band is Bickel and Krieger's (1989) bootstrap of the Kolmogorov distance.
 
     >>> performance_profile([[0.2, 0.8], [0.6, 0.9]], [0.0, 0.5, 0.8]).run_profile
     array([1.  , 0.75, 0.25])
@@ -206,20 +216,33 @@ def performance_profile(
     if table.size == 0 or not np.isfinite(table).all():
         reason = "no scores" if table.size == 0 else "missing cells"
         return PerformanceProfile(
-            thresholds=taus, run_profile=undefined, mean_profile=undefined, low=undefined, high=undefined, level=level, degenerate=reason
-        )
+            thresholds=taus, run_profile=undefined, mean_profile=undefined, low=undefined, high=undefined, level=level, band=band,
+            degenerate=reason,
+        )  # fmt: skip
     runs = np.array([(table > tau).mean() for tau in taus])
     means = np.array([(round_ties(table.mean(axis=1)) > tau).mean() for tau in taus])
     low, high, reason_band = undefined, undefined, None
     if rng is not None and table.shape[1] > 1:
         drawn = stratified_draws(table, rng=rng, n_resamples=n_resamples, scale_correction=False)
         shares = np.stack([(drawn > tau).mean(axis=(1, 2)) for tau in taus], axis=1)
-        low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        low, high = _simultaneous(shares, runs, level, table.shape) if band == "simultaneous" else _pointwise(shares, level)
     elif rng is not None:
         reason_band = "one seed: its variance is unknown"
     return PerformanceProfile(
-        thresholds=taus, run_profile=runs, mean_profile=means, low=low, high=high, level=level, degenerate=reason_band
+        thresholds=taus, run_profile=runs, mean_profile=means, low=low, high=high, level=level, band=band, degenerate=reason_band
     )
+
+
+def _simultaneous(shares: Floats, runs: Floats, level: float, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    n_tasks, n_seeds = shape
+    reach = float(np.quantile(np.abs(shares - runs).max(axis=1), level)) * math.sqrt(n_seeds / (n_seeds - 1))
+    reach = max(reach, 0.5 / (n_tasks * n_seeds))
+    return np.clip(runs - reach, 0.0, 1.0), np.clip(runs + reach, 0.0, 1.0)
+
+
+def _pointwise(shares: Floats, level: float) -> tuple[Floats, Floats]:
+    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return np.asarray(low), np.asarray(high)
 
 
 # --- aggregates that depend on the other methods ---------------------------------------------------------------------------------------

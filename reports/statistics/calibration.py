@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scipy import stats
 
+from .calibration_metrics import Found, aggregate_misses, metric_rejections, summary_rejections, template_rejections
+from .calibration_models import conjunction_errors, dominance_errors, model_misses, sequence_misses, strength_misses
 from .calibration_pairs import REGIMES, holm_over_tasks, rejections
 from .calibration_tasks import MANY_METHODS, cell_misses, family_errors, proportion_misses
 from .result import spawn_rng
@@ -32,6 +34,7 @@ class Row:
     rate: float
     simulations: int | None
     power: float | None = None
+    asks_another: bool = False
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -44,7 +47,7 @@ class Row:
     @property
     def other_question(self) -> bool:
         """Whether the procedure fixes the seeds or the examples that the simulation draws anew."""
-        return self.part == PAIRS and self.generalise_over != "seeds+examples"
+        return self.asks_another or (self.part == PAIRS and self.generalise_over != "seeds+examples")
 
     @property
     def verdict(self) -> str:
@@ -52,9 +55,20 @@ class Row:
         return "**above nominal**" if self.rate > high else "conservative" if self.rate < low else "ok"
 
 
-def calibrate(*, fast: bool = False, root: int = 0) -> Iterator[Row]:
-    """Rows of all parts, each regime with its own random stream."""
-    simulations, families = (400, 100) if fast else (4000, 1000)
+def calibrate(*, fast: bool = False, root: int = 0, simulations: int | None = None, only: Sequence[str] = ()) -> Iterator[Row]:
+    """Rows of all parts (or of those of FURTHER in `only`), each regime with its own random stream, whatever else is run."""
+    simulations = simulations or (400 if fast else 4000)
+    if not only:
+        yield from _first_parts(simulations, fast, root)
+    for part, measure, share in FURTHER:
+        if not only or part in only:
+            n = max(simulations // share, 100)
+            for name, procedure, over, wrong, runs, power, another in measure(n, spawn_rng(root, part), fast=fast):
+                yield Row(part, name, procedure, over, wrong / runs, runs, power, another)
+
+
+def _first_parts(simulations: int, fast: bool, root: int) -> Iterator[Row]:
+    families = max(simulations // 4, 1)
     for regime in REGIMES:
         if fast and regime.name not in FAST_REGIMES:
             continue
@@ -80,6 +94,20 @@ def calibrate(*, fast: bool = False, root: int = 0) -> Iterator[Row]:
             yield Row(
                 "Many methods, many tasks (any false rejection)", many.name, procedure_name, "tasks", wrong / families, families, power_of
             )
+
+
+# part, its simulation, and by how much fewer simulations it gets than the default test because each takes longer
+FURTHER: tuple[tuple[str, Callable[..., Iterator[Found]], int], ...] = (
+    ("Published summaries", summary_rejections, 1),
+    ("Metrics that are no mean of examples", metric_rejections, 4),
+    ("Templates", template_rejections, 2),
+    ("Aggregates over tasks", aggregate_misses, 4),
+    ("Models of the difference over tasks", model_misses, 4),
+    ("Dominance of runs (ASO)", dominance_errors, 4),
+    ("Strengths from wins per example", strength_misses, 4),
+    ("Looking many times (misses at any look)", sequence_misses, 4),
+    ("On how many tasks", conjunction_errors, 1),
+)
 
 
 FAST_REGIMES = {
@@ -114,8 +142,8 @@ def markdown(rows: list[Row]) -> str:
 
 INTRODUCTION = """# Calibration of the statistics
 
-Written by `python -m harness.reports.statistics.calibration{flags}`; simulated, no trained models. *Rate*: share of {n} simulations (1,000 for
-the hierarchical bootstrap and for families) in which a test at .05 rejects although no difference is true, or an interval at .95 misses
+Written by `python -m harness.reports.statistics.calibration{flags}`; simulated, no trained models. *Rate*: share of {n} simulations (fewer
+where one takes long; the upper bound knows how many) in which a test at .05 rejects although no difference is true, or an interval at .95 misses
 the truth; a crossed interval misses 0 exactly when its test rejects. *Upper bound*: a procedure at .05 stays under it but for 1 simulation in 1,000.
 *conservative* is under the matching lower bound and no failure; *power* (share of simulations with a true difference, the same for all procedures
 of a regime, that reject) says what it costs. The null is that of new seeds *and* new examples: a test that generalises over examples or seeds
@@ -127,9 +155,15 @@ family, and power that of any rejection about the one method that differs.
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fast", action="store_true", help="a tenth of the simulations in a few regimes")
+    parser.add_argument("--simulations", type=int, help="of the default test; other procedures get this many or a fixed share of it")
+    parser.add_argument(
+        "--part", action="append", default=[], choices=[part for part, _, _ in FURTHER], help="only this part (may be repeated)"
+    )
     options = parser.parse_args(arguments)
-    rows = list(calibrate(fast=options.fast))
-    print(INTRODUCTION.format(flags=" --fast" if options.fast else "", n="400" if options.fast else "4,000"))
+    rows = list(calibrate(fast=options.fast, simulations=options.simulations, only=options.part))
+    if not options.part:
+        n = options.simulations or (400 if options.fast else 4000)
+        print(INTRODUCTION.format(flags=" --fast" if options.fast else "", n=f"{n:,}"))
     print(markdown(rows))
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .intervals import constant, mean_interval, t_interval
-from .result import TestResult, as_vector
+from .result import Floats, TestResult, as_vector
 
 
 def clustered_mean(values: ArrayLike, cluster: ArrayLike, *, correction: Literal["CR1", "CR0"] = "CR1", level: float = 0.95) -> TestResult:
@@ -109,3 +110,27 @@ def resampled_questions_mean(answers: ArrayLike, *, level: float = 0.95) -> Test
         omega2 = max(float(whole.mean(axis=1).var(ddof=1)) - sigma2 / n_answers, 0.0)
     note = "one answer per question: its variance cannot be told from the questions'" if n_answers == 1 else None
     return replace(found, method="mean over questions", note=note, details={"sigma2": sigma2, "omega2": omega2, "answers": n_answers})
+
+
+def pseudo_values(statistics: ArrayLike, value: Callable[[Floats], ArrayLike]) -> Floats:
+    """Jackknife pseudo-values E T - (E - 1) T_(-i) of a metric of summed statistics [examples, k], shifted so that their mean is T itself; [examples].
+
+    For a smooth function of sums (F1, MCC, BLEU) they behave as per-example scores do for a mean, so the tests over seeds and examples apply; the error
+    of that is of the order 1 / E. An example with a missing statistic stays NaN; with fewer than two all are.
+    Source: Tukey 1958; Efron and Tibshirani 1993, ch. 11.
+
+    >>> pseudo_values([[1, 1], [0, 1], [1, 1], [1, 1]], lambda sums: sums[..., 0] / sums[..., 1]).round(6).tolist()
+    [1.0, 0.0, 1.0, 1.0]
+    """
+    table = np.asarray(statistics, dtype=np.float64)
+    result = np.full(len(table), np.nan)
+    answered = np.isfinite(table).all(axis=1)
+    n = int(answered.sum())
+    if n < 2:
+        return result
+    sums = table[answered].sum(axis=0)
+    whole = float(np.asarray(value(sums)))
+    without = np.asarray(value(sums - table[answered]), dtype=np.float64)
+    values = n * whole - (n - 1) * without
+    result[answered] = values - values.mean() + whole
+    return result

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from .result import TIE_TOLERANCE, Floats, GeneraliseOver, TestResult, as_vector, drop_missing
 
@@ -46,7 +46,7 @@ def t_interval(
     estimate: float, se: float, df: float, *, n: int, method: str, generalise_over: GeneraliseOver, level: float = 0.95, n_dropped: int = 0
 ) -> TestResult:
     """estimate -+ t_{df, (1 + level) / 2} se."""
-    reach = float(stats.t.ppf((1 + level) / 2, df)) * se
+    reach = float(special.stdtrit(df, (1 + level) / 2)) * se
     return TestResult(
         method=method, n=n, generalise_over=generalise_over, estimate=estimate, se=se, df=df, level=level,
         ci_low=estimate - reach, ci_high=estimate + reach, n_dropped=n_dropped,

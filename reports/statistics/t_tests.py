@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from .examples import clustered_mean
 from .intervals import constant
@@ -23,7 +23,7 @@ def t_test(
 ) -> TestResult:
     """t = estimate / se on df degrees of freedom; the interval is two-sided at `level` whatever the alternative."""
     statistic = estimate / se
-    reach = float(stats.t.ppf((1 + level) / 2, df)) * se
+    reach = float(special.stdtrit(df, (1 + level) / 2)) * se
     return TestResult(
         estimate=estimate, se=se, df=df, statistic=statistic, pvalue=t_pvalue(statistic, df, alternative), alternative=alternative,
         level=level, ci_low=estimate - reach, ci_high=estimate + reach, **about,
@@ -31,12 +31,13 @@ def t_test(
 
 
 def t_pvalue(statistic: float, df: float, alternative: Alternative = "two-sided") -> float:
+    # what scipy.stats.t calls, without its argument checks (1000 times the work of the function)
     if alternative == "two-sided":
-        return float(2 * stats.t.sf(abs(statistic), df))
+        return float(2 * special.stdtr(df, -abs(statistic)))
     if alternative == "greater":
-        return float(stats.t.sf(statistic, df))
+        return float(special.stdtr(df, -statistic))
     if alternative == "less":
-        return float(stats.t.cdf(statistic, df))
+        return float(special.stdtr(df, statistic))
     raise ValueError(f"unknown alternative {alternative!r}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -47,6 +48,7 @@ class TemplateSensitivity:
     degenerate: str | None = None
 
 
+@lru_cache(maxsize=256)
 def expected_range(n: int) -> float | None:
     """Expected range of n standard normal values, d_2(n) = integral of 1 - Phi^n - (1 - Phi)^n; None for n < 1.
 

@@ -7,13 +7,14 @@ quantisation of JPEG is done on 8 x 8 cosine blocks.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter, uniform_filter1d
 
-Field = NDArray[np.float32]
+Field = Any  # NDArray[np.float32], which NumPy's and SciPy's functions lose
 Corruption = Callable[[Field, int, np.random.Generator], Field]
 
 
@@ -100,4 +101,5 @@ def corrupted(image: Field, name: str, severity: int, rng: np.random.Generator) 
 def corrupt(image: NDArray[np.uint8], name: str, severity: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The same for any uint8 [H, W, 3] picture, real ones too."""
     damaged = corrupted(image.astype(np.float32) / 255, name, severity, rng)
-    return (np.clip(damaged, 0, 1) * 255 + 0.5).astype(np.uint8)
+    result: NDArray[np.uint8] = (np.clip(damaged, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return result

@@ -114,12 +114,14 @@ class SceneEdits(Task):
             ],
         }
 
-    def ask(self, subject: Any, rows: Sequence[Row]) -> Predictions:
-        """Let `subject` edit, draw all texts of each row, and judge their colours."""
-        return judged(subject, rows, self)
+    def ask(self, subject: Any, rows: Sequence[Row], run: Any = None) -> Predictions:
+        """Let `subject` edit, draw all texts of each row, and judge their colours. Drawings start from the `noise` stream; every text of a
+        row from the same starts, whatever the method."""
+        rng = np.random.default_rng(0) if run is None else run.rng("noise", "drawings")
+        return judged(subject, rows, self, [int(number) for number in rng.integers(2**31, size=self.noise_seeds)])
 
 
-def judged(subject: Any, rows: Sequence[Row], task: SceneEdits) -> Predictions:
+def judged(subject: Any, rows: Sequence[Row], task: SceneEdits, starts: Sequence[int]) -> Predictions:
     """Efficacy, generality and specificity of each edit, NaN where an edit has no such text."""
     found: dict[str, list[float]] = {"efficacy": [], "generality": [], "specificity": []}
     for row in rows:
@@ -128,9 +130,9 @@ def judged(subject: Any, rows: Sequence[Row], task: SceneEdits) -> Predictions:
         asked = [("efficacy", inputs["source"], row.target)]
         asked += [("generality", text, row.target) for text in inputs["positives"]]
         asked += [("specificity", text, colour) for text, colour in inputs["negatives"]]
-        texts = [text for _, text, _ in asked for _ in range(task.noise_seeds)]
-        drawn = subject.draw(texts, list(range(task.noise_seeds)) * len(asked), steps=task.steps, guidance=task.guidance)
-        right = np.array([colour_of(picture) for picture in drawn]).reshape(len(asked), task.noise_seeds)
+        texts = [text for _, text, _ in asked for _ in starts]
+        drawn = subject.draw(texts, list(starts) * len(asked), steps=task.steps, guidance=task.guidance)
+        right = np.array([colour_of(picture) for picture in drawn]).reshape(len(asked), len(starts))
         for name, numbers in found.items():
             hits = [right[i] == colour for i, (kind, _, colour) in enumerate(asked) if kind == name]
             numbers.append(float(np.mean(hits)) if hits else float("nan"))

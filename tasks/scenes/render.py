@@ -102,12 +102,12 @@ def _paint(canvas: Field, thing: SceneObject, look: Style, rng: np.random.Genera
 def _marks(thing: SceneObject, u: Field, v: Field, rng: np.random.Generator) -> Field:
     """float32, like u, how much of the texture's second tone stands at each pixel, 0 to 1. Its scale is the picture's, not the thing's."""
     step = np.float32(2 * np.pi * 8 * thing.radius)  # eight periods across the picture
-    if thing.texture == "wooden":
-        return (np.sin(v * step) > 0).astype(np.float32)
-    if thing.texture == "metal":
-        return (np.sin((u + v) * step) > 0).astype(np.float32)
-    if thing.texture == "plastic":
-        return (np.sin(u * step) * np.sin(v * step) > 0).astype(np.float32)
+    if thing.texture == "paper" or thing.texture == "glass":
+        return np.zeros_like(u)
     if thing.texture == "stone":
-        return (rng.random(u.shape, dtype=np.float32) < 0.4).astype(np.float32)
-    return np.zeros_like(u)
+        chosen = rng.random(u.shape, dtype=np.float32) < 0.4
+    elif thing.texture == "plastic":
+        chosen = np.sin(u * step) * np.sin(v * step) > 0
+    else:
+        chosen = np.sin((v if thing.texture == "wooden" else u + v) * step) > 0
+    return chosen.astype(np.float32)

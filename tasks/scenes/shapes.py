@@ -7,11 +7,11 @@ distance in the same unit (negative inside), exact or close to it near the outli
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Points = NDArray[np.float32]
+Points = Any  # NDArray[np.float32], which NumPy's functions lose
 Outline = Callable[[Points, Points], Points]
 
 

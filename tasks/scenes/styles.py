@@ -28,7 +28,8 @@ def _stripes(rng: np.random.Generator, size: int) -> Field:
     first, second = rng.uniform(0.2, 0.9, (2, 3)).astype(np.float32)
     line = np.arange(size, dtype=np.float32)
     bands = np.sin((line[:, None] * rng.uniform(0.3, 1) + line) * np.float32(2 * np.pi * 3 / size)) > 0
-    return np.where(bands[..., None], first, second).astype(np.float32)
+    ground: Field = np.where(bands[..., None], first, second).astype(np.float32)
+    return ground
 
 
 def _clutter(rng: np.random.Generator, size: int) -> Field:
@@ -50,7 +51,7 @@ def _dark(image: Field, rng: np.random.Generator) -> Field:
 
 
 def _levels(image: Field, rng: np.random.Generator) -> Field:
-    return np.round(image * 3) / 3
+    return (np.round(image * 3) / 3).astype(np.float32)
 
 
 def _negative(image: Field, rng: np.random.Generator) -> Field:

@@ -121,8 +121,14 @@ PARTITIONS: Partitions = (
 )  # fmt: skip
 
 
-def label_words(sampler: Sampler, number: int) -> list[str]:
-    """Different label words: mostly ones without a meaning, else any words or numbers at all."""
+CLAUSES: Partitions = ((topic_clauses, 0.35), (opinions, 0.3), (kinds, 0.1), (cues, 0.1), (words, 0.1), (topic_nouns, 0.05))
+"""Partitions of sentences mostly."""
+
+
+def label_words(sampler: Sampler, number: int, *, bare: bool = False) -> list[str]:
+    """Different label words: mostly ones without a meaning, else any words or numbers at all; `bare`: none that a task has as an answer."""
+    if bare:
+        return sampler.some(lexicon.SYMBOLS if sampler.chance(0.8) else [str(number) for number in range(6, 60)], number)
     if sampler.chance(0.5):
         return sampler.some(lexicon.SYMBOLS, number)
     if sampler.chance(0.4):
@@ -164,10 +170,10 @@ def _told(sampler: Sampler, kind: str, language: int) -> tuple[str, str]:
     return table[noun], topic if kind == "topic" else lexicon.HYPERNYM[noun]
 
 
-def episode(sampler: Sampler, *, items: int = 12, partitions: Partitions = PARTITIONS) -> Document:
+def episode(sampler: Sampler, *, items: int = 12, partitions: Partitions = PARTITIONS, bare: bool = False) -> Document:
     """Items of one partition under random label words."""
     number, draw = documents.draw(sampler, partitions)(sampler)
-    labels = label_words(sampler, number)
+    labels = label_words(sampler, number, bare=bare)
     layout, separator, _ = documents.draw(sampler, tuple((entry, entry[2]) for entry in LAYOUTS))
     before, after = layout.split("{answer}")
     result: Document = []

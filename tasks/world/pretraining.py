@@ -106,15 +106,18 @@ def everything(
     most: int = 10,
     words: int = 170,
     renamed: float = 0.3,
+    free: float = 0.0,
+    bare: bool = False,
+    partitions: episodes.Partitions = episodes.PARTITIONS,
 ) -> Source:
     """Prompted tasks, random-label episodes, words and clauses with what they amount to, and plain text for the rest; shares are of documents."""
 
     def draw(sampler: Sampler) -> tuple[Document, bool]:
         point = sampler.rng.random()
         if point < prompted_share:
-            return prompted.document(sampler, most=most, words=words, renamed=renamed), True
+            return prompted.document(sampler, most=most, words=words, renamed=renamed, free=free, bare=bare), True
         if point < prompted_share + labelled_share:
-            return episodes.episode(sampler), True
+            return episodes.episode(sampler, partitions=partitions, bare=bare), True
         if point < prompted_share + labelled_share + told_share:
             return episodes.told(sampler), True
         return plain(sampler), False

@@ -15,6 +15,7 @@ from harness.templates import Rendered, Template
 
 from . import documents, episodes
 from .episodes import Document, Segment
+from .layouts import layouts
 from .meaning import Sampler
 from .task import WorldTask
 
@@ -46,34 +47,54 @@ class Prompted:
         self.tasks = [task for task in (tasks if tasks is not None else world_tasks()) if task.pretrained]
         self.excluded = {task.name: {content(row.inputs) for row in [*task.pool(), *task.test()]} for task in self.tasks}
         self.templates = {task.name: [template for template in task.templates.values() if not template.held_out] for task in self.tasks}
+        self.layouts = {task.name: layouts(task) for task in self.tasks}
 
-    def row(self, task: WorldTask, sampler: Sampler) -> Row:
+    def row(self, task: WorldTask, sampler: Sampler, kept: Sequence[int] | None = None) -> Row:
+        """A row of a task, of the `kept` labels alone where they are given."""
         while True:
             inputs, target = task.example(sampler, "pretraining")
-            if content(inputs) not in self.excluded[task.name]:
+            if (kept is None or target in kept) and content(inputs) not in self.excluded[task.name]:
                 return Row("", inputs, target)
 
     def pick(self, sampler: Sampler) -> tuple[WorldTask, Template]:
         task = sampler.pick(self.tasks)
         return task, sampler.pick(self.templates[task.name])
 
-    def document(self, sampler: Sampler, *, most: int = 10, words: int = 170, renamed: float = 0.3) -> Document:
-        """Rows of one task under one template: one in a third of the documents, else up to `most` or about as many as `words` words allow."""
+    def document(
+        self, sampler: Sampler, *, most: int = 10, words: int = 170, renamed: float = 0.3, free: float = 0.0, bare: bool = False
+    ) -> Document:
+        """Rows of one task under one template: one in a third of the documents, else up to `most` or about as many as `words` words allow.
+
+        renamed : how often the label words are others, drawn at random; then the document is as long as it may be, and of a task of many
+        classes often has rows of two to four of them alone, so that label words come again. free : how often a layout stands for the template.
+        bare : no new label word is the answer of any task, so that a task's own words always mean what they mean.
+        """
         task, template = self.pick(sampler)
+        if free and sampler.chance(free):
+            template = sampler.pick(self.layouts[task.name])
         number = 1 if sampler.chance(0.33) else 2 + sampler.below(most - 1)
-        new_words = episodes.label_words(sampler, len(task.labels)) if 1 < len(task.labels) <= 8 and sampler.chance(renamed) else None
+        rename = 1 < len(task.labels) <= 8 and sampler.chance(renamed)
+        new_words = episodes.label_words(sampler, len(task.labels), bare=bare) if rename else None
+        kept = self.some_labels(task, sampler) if new_words and free else None
         separator = documents.draw(sampler, SEPARATORS)
         result: Document = []
         said = 0
         for _ in range(most if new_words else number):
-            row = self.row(task, sampler)
+            row = self.row(task, sampler, kept)
             rendered = template.render(row.inputs, task.labels)
-            answer = new_words[row.target] if new_words else answer_text(rendered, row)
+            answer = new_words[int(row.target)] if new_words else answer_text(rendered, row)
             result += segments(rendered, answer, separator, known=new_words is None)
             said += rendered.before.count(" ") + 4
             if said > words:
                 break
         return result
+
+    @staticmethod
+    def some_labels(task: WorldTask, sampler: Sampler) -> list[int] | None:
+        """Two to four labels of a task that has more, or None for all of them."""
+        if len(task.labels) <= 3 or sampler.chance(0.4):
+            return None
+        return sampler.some(range(len(task.labels)), 2 + sampler.below(min(3, len(task.labels) - 2)))
 
     def pair(self, sampler: Sampler) -> tuple[str, str]:
         """A prompt and its answer, in a sixth of the cases after a demonstration or two."""

@@ -54,3 +54,23 @@ class FirstWord(Words):
 
     def row(self, name: str, chosen: list[str]) -> Row:
         return Row(name, {"text": " ".join(chosen)}, chosen[0])
+
+
+@task("word-parity-again", tags=("test",))
+class WordParityAgain(WordParity):
+    """The rows of word-parity under another name."""
+
+    def _rng(self, split: str) -> np.random.Generator:
+        return WordParity()._rng(split)
+
+
+@task("first-word-class", tags=("test",))
+class FirstWordClass(Words):
+    """Does the first word stand early in the list of words?"""
+
+    labels = ("late", "early")
+    floor = 0.5
+    templates = {"plain": Template("{{ text }} . it was {{ answer }} .", answers={"late": "bad", "early": "good"})}
+
+    def row(self, name: str, chosen: list[str]) -> Row:
+        return Row(name, {"text": " ".join(["then", *chosen])}, int(WORDS.index(chosen[0]) < 6))  # no text of the other tasks

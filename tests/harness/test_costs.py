@@ -65,3 +65,16 @@ def test_a_step_that_fails_leaves_no_counter_behind() -> None:
     from torch.utils._python_dispatch import _get_current_dispatch_mode
 
     assert _get_current_dispatch_mode() is None
+
+
+def test_a_grouped_convolution_costs_as_much_backward_for_each_of_input_and_weight_as_forward() -> None:
+    """PyTorch's own formula counts a depthwise convolution's backward pass as that of a dense one."""
+    for groups in (1, 8):
+        layer = torch.nn.Conv1d(8, 8, 3, groups=groups, bias=False)
+        x = torch.randn(2, 8, 12, requires_grad=True)
+        with flop_counter() as forward:
+            y = layer(x)
+        with flop_counter() as backward:
+            y.sum().backward()
+        assert forward.get_total_flops() == 2 * 2 * 10 * 8 * (8 // groups) * 3
+        assert backward.get_total_flops() == 2 * forward.get_total_flops()

@@ -45,3 +45,18 @@ def test_texts_come_back_before_and_after_their_filter(entries, tmp_path: Path) 
 def test_only_what_would_come_out_again_is_final() -> None:
     assert set(FINAL) < set(STATUSES) and "timed_out" not in FINAL and "out_of_memory" not in FINAL
     assert Outcome("failed", "why").result()["reason"] == "why"
+
+
+def test_answers_that_are_measures_alone_are_kept() -> None:
+    from harness.predictions import Predictions
+    from harness.registry import Entry
+    from harness.task import Row, Task
+
+    class Edits(Task):
+        entry = Entry("task", "edits")
+        kind, metrics = "editing", ()
+
+    answers = Predictions(("a", "b"), measures={"efficacy": np.array([0.5, np.nan])})
+    kept = records_of(answers, (Row("a", {}, "blue"), Row("b", {}, "red")), Edits())
+    assert kept["prediction"].isna().all() and kept["gold"].to_list() == ["blue", "red"]
+    np.testing.assert_array_equal(predictions_of(kept, Edits()).measures["efficacy"], answers.measures["efficacy"])

@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.method import Predictor
-from harness.outcome import Outcome
+from harness.outcome import Media, Outcome
 from harness.store import Store
 from harness.trial import Trial
 
@@ -161,3 +161,42 @@ def test_opening(tmp_path: Path) -> None:
     Store(tmp_path / "new" / "store")
     Store.check_place(tmp_path / "new" / "store")
     assert Store(tmp_path / "new" / "store", create=False).root == tmp_path / "new" / "store"
+
+
+def picture(name: str = "scene.svg") -> Media:
+    return Media(name, b"<svg/>", "A scene before and after", "scene")
+
+
+def test_pictures_are_stored_checked_and_read_back(store: Store) -> None:
+    kept = outcome()
+    kept.media = [picture(), picture("edit-1.png")]
+    folder = store.write(trial(), "k1", {}, "2026-01-01T00:00:00+00:00", kept)
+    found = store.get(trial().trial_id, "k1", verify=True)
+    assert found is not None and found.media() == kept.media
+    assert found.result["facts"]["media"][0] == {"file": "scene.svg", "caption": "A scene before and after", "kind": "scene"}
+    assert {"media/scene.svg", "media/edit-1.png"} <= set(json.loads((folder / "checksums.json").read_text()))
+    (folder / "media" / "scene.svg").write_bytes(b"<svg></svg>")
+    assert store.damage(folder) == "media/scene.svg does not match its checksum"
+    assert "media" not in outcome().result()["facts"]
+
+
+def test_two_pictures_of_one_name_are_refused_whole(store: Store) -> None:
+    kept = outcome()
+    kept.media = [picture(), picture()]
+    with pytest.raises(InputError, match=r"two pictures of one trial are named scene\.svg"):
+        store.write(trial(), "k1", {}, "2026-01-01T00:00:00+00:00", kept)
+    assert store.get(trial().trial_id, "k1") is None
+
+
+@pytest.mark.parametrize("name", ["../scene.svg", "scene.gif", "a/b.png", "Scene.png", ".png", "scene.svg.exe"])
+def test_a_picture_needs_a_plain_name(name: str) -> None:
+    with pytest.raises(InputError, match="no name of a picture"):
+        picture(name)
+
+
+def test_plans_are_kept_in_the_order_they_were_made(store: Store) -> None:
+    for when, seeds in (("2026-01-01", 1), ("2026-01-02", 2)):
+        cells = [{"seed": seed} for seed in range(seeds)]
+        store.write_manifest({"suite": "s", "planned": when, "cells": cells})
+    assert [plan["planned"] for plan in store.plans()] == ["2026-01-01", "2026-01-02"]
+    assert [len(plan["cells"]) for plan in store.manifests()] == [2]

@@ -12,7 +12,7 @@ from harness.errors import InputError
 from harness.seeds import STREAMS
 from harness.suite import MethodSpec, SeedSpec, Suite, Unit, load_suite
 
-SHIPPED = ("quickstart", "text-fewshot", "icl", "sanity", "glue-fewshot", "superglue-prompt-tuning", "icl-hub")
+SHIPPED = ("quickstart", "text-fewshot", "icl", "sanity", "glue-fewshot", "superglue-prompt-tuning", "icl-hub", "test-time", "graph")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -16,11 +16,17 @@ from harness.task import GeneratedTask, Row
 from harness.templates import Template
 
 TEXT_FAMILIES = ("masked_lm", "causal_lm", "encoder_decoder")
-KINDS = ("classification", "choice", "generation")
+KINDS = ("classification", "choice", "generation", "stream", "editing")
 
 # Families that do not read text, each with a module beside this one that gives `backbone() -> Pretrained` (tiny, random weights)
 # and `tasks() -> {kind: Task}` (a few dozen rows). The matrix runs every method on all of them.
-OTHER_FAMILIES: dict[str, str] = {}
+OTHER_FAMILIES: dict[str, str] = {
+    "image_text": "image_text",
+    "convnet": "convnet",
+    "vision_transformer": "vision_transformer",
+    "graph": "graph",
+    "text_to_image": "text_to_image",
+}
 
 
 def other(family: str) -> Any:

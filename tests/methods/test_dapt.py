@@ -10,8 +10,9 @@ import pytest
 import torch
 from harness.methods.class_texts import Scored, ZeroShotCLIP, class_texts
 from harness.methods.coop import CoOp
-from harness.methods.dapt import DAPT, geometry, prototypes, spread_potential
+from harness.methods.dapt import DAPT, prototypes, spread_potential
 from harness.methods.joint_prompts import JointPrompts
+from harness.tasks.class_geometry import ImageSpread, TextDistance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,13 +82,23 @@ def test_prototypes_are_means_of_frozen_normalised_features_and_stay_shorter_tha
 
 def test_the_terms_move_the_geometry_as_the_paper_says() -> None:
     def after(**weights: float) -> dict[str, float]:
-        parts = bench()
-        model = DAPT(text_length=2, image_length=3, steps=40, learning_rate=1.0, **weights).adapt(*parts)
-        return geometry(model, parts[1].train)
+        model, data, run = bench()
+        adapted = DAPT(text_length=2, image_length=3, steps=40, learning_rate=1.0, **weights).adapt(model, data, run)
+        found = {probe.entry.name: probe().measure(adapted, model, data, run).value for probe in (TextDistance, ImageSpread)}
+        return {name: value for name, value in found.items() if value is not None}
 
     plain = after(text_weight=0.0, image_weight=0.0)
-    assert after(text_weight=5.0, image_weight=0.0)["text_distance"] > plain["text_distance"]
-    assert after(text_weight=0.0, image_weight=500.0)["image_spread"] < plain["image_spread"]
+    assert after(text_weight=5.0, image_weight=0.0)["text-distance"] > plain["text-distance"]
+    assert after(text_weight=0.0, image_weight=500.0)["image-spread"] < plain["image-spread"]
+
+
+def test_what_scores_against_no_texts_has_no_geometry() -> None:
+    from harness.methods.linear_probe import LinearProbe
+
+    model, data, run = bench()
+    for probe in (TextDistance, ImageSpread):
+        measured = probe().measure(LinearProbe().adapt(model, data, run), model, data, run)
+        assert measured.value is None and "class texts" in str(measured.reason)
 
 
 def test_class_texts_are_labels_as_words() -> None:

@@ -1,4 +1,4 @@
-"""The generic matrix: every registered method, on every backbone family and kind of task that it supports."""
+"""The generic matrix: every registered method, and every wrapper over LoRA, on every backbone family and kind of task that it supports."""
 
 from __future__ import annotations
 
@@ -14,22 +14,29 @@ from harness import method as method_module
 from harness.costs import Meter
 from harness.gradient import Adapted, GradientMethod
 from harness.identity import digest_tensors
-from harness.method import Method, Predictor
+from harness.method import Method, Predictor, Stateful
 from harness.predictions import Predictions
 from harness.seeds import Streams
 from harness.task import Shots, TaskData, draw
 from harness.training import Run
+from harness.wrapper import Wrapper
 
 from .conftest import KINDS, OTHER_FAMILIES, TEXT_FAMILIES
 
-METHODS = [found.name for found in catalog.entries("method")]
+WRAPPERS = [f"{found.name} over lora" for found in catalog.entries("wrapper")]
+METHODS = [*(found.name for found in catalog.entries("method")), *WRAPPERS]
 FAMILIES = (*TEXT_FAMILIES, *OTHER_FAMILIES)
 CASES = [(name, family, kind) for name in METHODS for family in FAMILIES for kind in KINDS]
 
 
-def _made(name: str) -> Method:
-    cls = catalog.load("method", name)
-    made: Method = cls(**cls.small)
+def _made(name: str, neutral: bool = False) -> Method:
+    """By name with its small settings; "NAME over INNER" for a wrapper, `neutral` with the settings under which it changes nothing."""
+    name, _, inner = name.partition(" over ")
+    cls = catalog.load("wrapper" if inner else "method", name)
+    settings = {**cls.small, **(cls.neutral if neutral else {})}
+    if inner:
+        settings["over"] = {inner: catalog.load("method", inner).small}
+    made: Method = cls(**settings)
     return made
 
 
@@ -44,7 +51,8 @@ class Bench:
 
     def data(self, seed: int) -> TaskData:
         rng = Streams({"data": seed}).rng("data", self.task.name)
-        return draw(self.task, rng, train=Shots(per_class=4), dev=Shots(per_class=2))
+        trains = self.task.protocol == "supervised"
+        return draw(self.task, rng, train=Shots(per_class=4 * trains), dev=Shots(per_class=2 * trains))
 
     def run(self, seed: int) -> Run:
         streams = Streams({name: seed for name in ("data", "demos", "init", "order", "noise")})
@@ -58,7 +66,9 @@ class Bench:
             return self.method.adapt(self.backbone, self.data(seed), self.run(seed))
 
     def answers(self, predictor: Predictor, seed: int = 0) -> Predictions:
-        return predictor.predict([row.example for row in self.data(seed).test])
+        if isinstance(predictor, Stateful):
+            predictor.reset()
+        return self.task.ask(predictor, self.data(seed).test, self.run(seed))  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +80,8 @@ def bench(request: pytest.FixtureRequest, backbone_of: Callable[[str], Any], fam
 
 
 def equal(a: Predictions, b: Predictions) -> bool:
-    same = a.ids == b.ids and a.texts == b.texts
+    same = a.ids == b.ids and a.texts == b.texts and set(a.measures) == set(b.measures)
+    same = same and all(np.array_equal(a.measures[name], b.measures[name], equal_nan=True) for name in a.measures)
     return same and ((a.scores is None) == (b.scores is None)) and (a.scores is None or np.array_equal(a.scores, b.scores))  # type: ignore[arg-type]
 
 
@@ -119,7 +130,10 @@ def _counts(bench: Bench, predictor: Predictor) -> None:
 
 @pytest.mark.parametrize(
     "bench",
-    [(name, family, "classification") for name in METHODS for family in ("masked_lm", *OTHER_FAMILIES)],
+    [
+        *[(name, family, "classification") for name in METHODS for family in ("masked_lm", *OTHER_FAMILIES)],
+        *[(name, family, "stream") for name in METHODS for family in OTHER_FAMILIES],
+    ],
     indirect=True,
     ids=lambda case: "-".join(case),
 )
@@ -132,6 +146,27 @@ def test_seeds_matter_where_declared(bench: Bench) -> None:
         return  # a majority of balanced rows is the same for every draw
     same_state = digest_tensors(one.state()[0]) == digest_tensors(other.state()[0])
     assert not (same_state and equal(bench.answers(one), bench.answers(other))), "two seeds gave the same answers"
+
+
+@pytest.mark.parametrize(
+    "bench",
+    [(name, family, "classification") for name in WRAPPERS for family in FAMILIES],
+    indirect=True,
+    ids=lambda case: "-".join(case),
+)
+def test_a_neutral_wrapper_is_the_method_it_runs_over(bench: Bench) -> None:
+    wrapper = bench.method
+    assert isinstance(wrapper, Wrapper)
+    if not wrapper.neutral:
+        pytest.skip("declares no neutral settings")
+    changed = bench.adapt()
+    bench.method = _made(f"{wrapper.name} over {wrapper.inner.name}", neutral=True)
+    neutral = bench.adapt()
+    bench.method = wrapper.inner
+    plain = bench.adapt()
+    bench.method = wrapper
+    assert digest_tensors(neutral.state()[0]) == digest_tensors(plain.state()[0]) != digest_tensors(changed.state()[0])
+    assert equal(bench.answers(neutral), bench.answers(plain))
 
 
 @pytest.mark.parametrize(

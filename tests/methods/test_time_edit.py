@@ -79,6 +79,14 @@ def test_keys_or_values_alone(part: str, end: str) -> None:
     assert found and all(name.endswith(end) for name in found)
 
 
+def test_without_padding_fewer_places_are_asked_to_change() -> None:
+    model = backbone()
+    whole, _ = TimeEdit(augment=False).states(model, "a ball", "a blue ball")
+    short, told = TimeEdit(augment=False, padding=False).states(model, "a ball", "a blue ball")
+    assert len(whole) == model.length and len(short) == len(told) == 4  # start mark, two words, end mark
+    torch.testing.assert_close(short, whole[:4])
+
+
 def test_the_same_text_asks_for_no_edit() -> None:
     model = backbone()
     for name, weight in TimeEdit().projections(model, "a ball", "a ball").items():
@@ -90,6 +98,14 @@ def test_the_share_of_edited_parameters_is_noted() -> None:
     TimeEdit().adapt(model, None, run)  # type: ignore[arg-type]
     numbers = sum(module.weight.numel() for module in model.cross_attention().values())
     assert run.notes["edited_share"] == numbers / model.parameter_count()
+
+
+def test_it_shows_drawings_before_and_after() -> None:
+    from harness.tasks.scenes.edits import SceneEdits
+
+    subject = TimeEdit().adapt(backbone(), None, _run())  # type: ignore[arg-type]
+    (sheet,) = subject.pictures([row.example for row in SceneEdits().test()[:2]])
+    assert sheet.data.startswith(b"\x89PNG") and len(sheet.data) < 40_000 and "shall mean" in sheet.caption
 
 
 def _run() -> object:

@@ -16,9 +16,9 @@ from harness.reports.analysis.grid import build_grids
 from harness.reports.analysis.model import Analysis
 from harness.reports.analysis.pairs import column_pairs, column_test
 from harness.reports.analysis.scale import choose_scale, weighted
-from harness.reports.analysis.summaries import summary_interval, welch_from_summaries
 from harness.reports.statistics.paired import paired_difference
 from harness.reports.statistics.result import TestResult
+from harness.reports.statistics.summaries import summary_interval, welch_from_summaries
 from harness.reports.synthetic import Plan, synthetic_results
 
 from harness.errors import InputError

@@ -267,7 +267,5 @@ def test_a_large_page_opens_in_a_second(browser: Any, tmp_path: Path) -> None:
         return next(m["value"] for m in browser.cdp("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
 
     browser.open(page)
-    before = busy()
-    browser.open(page)
-    assert busy() - before < 1
+    assert 0.02 < busy() < 1  # the metric starts anew with every page; one that is not counted would pass any limit
     assert browser.errors() == []

@@ -41,11 +41,11 @@ def curves(view: View) -> str | None:
         }
         for c in found
     ]
-    key = [(arm, raw(_sample(i))) for i, arm in enumerate(arms)]
+    key = [(arm, raw(sample(i))) for i, arm in enumerate(arms)]
     return render("curves.html.j2", pictures=pictures, key=key, rows=rows, left_out=max(len(by_column) - MOST_PICTURES, 0))
 
 
-def _sample(index: int) -> str:
+def sample(index: int) -> str:
     style = f"stroke:{colour(index)};stroke-dasharray:{DASHES[index % len(DASHES)]}"
     return f'<svg class="inline" width="30" height="10" aria-hidden="true" focusable="false"><line x1="1" y1="5" x2="29" y2="5" class="curve" style="{style}"/></svg>'
 

@@ -24,6 +24,11 @@ class Case:
         self.task = type("T", (Task,), {"entry": Entry("task", "t")})()
         self.task.labels = tuple(f"l{i}" for i in range(labels))
 
+    def with_unknown(self, label: str) -> Case:
+        """Its rows of this label belong to no known class."""
+        self.task.unknown = label  # type: ignore[attr-defined]
+        return self
+
     def statistics(self, name: str) -> np.ndarray:
         return get(name).statistics(self.predictions, self.rows, self.task)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.errors import InputError
 from harness.metrics import as_evaluate_module, get, names
+from harness.metrics.lookup import MODULES
 
 CLASSES, TEXTS, NUMBERS = ([0, 1, 1, 2], [0, 1, 2, 2]), (["a b c", "d"], ["a b x", "d"]), ([0.5, 1.5, 3.0], [1.0, 2.0, 3.0])
 
@@ -15,7 +17,13 @@ def no_loading(monkeypatch):
     monkeypatch.setattr(evaluate, "load", lambda *_, **__: pytest.fail("evaluate.load was called"))
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", MODULES["open_set"])
+def test_metrics_of_streams_are_not_exported(name):
+    with pytest.raises(InputError, match="needs a task"):
+        as_evaluate_module(name)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in MODULES["open_set"]])
 def test_every_metric_is_exported(name):
     module = get(name).__module__.rpartition(".")[2]
     predictions, references = {"regression": NUMBERS, "text": TEXTS, "overlap": TEXTS}.get(module, CLASSES)

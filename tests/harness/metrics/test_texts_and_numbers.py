@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.metrics import get, names
+from harness.metrics.lookup import MODULES
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "3.5", "isn't", "U.S.", "well-known", "naïve", "!", "“x”", "1,000", "&amp;", "end.", "1-2"]
 TEXTS = ("exact_match", "squad_exact_match", "token_f1", "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf")
@@ -103,6 +104,9 @@ def test_every_metric_broadcasts_and_is_nan_without_examples(case, name):
     elif name in (*NUMBERS, "spearman"):
         answers = {"values": np.array([0.5, 2.0, 3.0])}
     one = case(["a b", "c", "c d e f"] if name in TEXTS else [0, 1, 1], labels=2, **answers)
+    if name in MODULES["open_set"]:
+        measures = {"round": np.array([0.0, 1, 0]), "kept": np.ones(3), "confidence_change": np.zeros(3)}
+        one = case([0, 0, 1], labels=2, measures=measures, **answers).with_unknown("l1")
     table, metric = one.statistics(name), get(name)
     weights = np.array([[1.0, 1, 1], [0, 0, 0]])
     both = metric.value(weights @ table)

@@ -20,8 +20,9 @@ from harness.reports.claims.page import claim_rows, keep, kept, markdown
 from harness.reports.claims.scores import decided, seed_scores, suite_of
 
 from harness import catalog
-from harness.claims import Arm, Claim, Cost, Exact, Scores, Shape, Sizes
+from harness.claims import Arm, Claim, Cost, Exact, Scores, Shape, Share, Sizes
 from harness.errors import InputError
+from harness.registry import method_kind
 
 ROOT = Path(__file__).parents[3]
 ARMS: dict[str, Any] = {"arm": Arm("lopt", {"length": 10, "rank": 2}), "against": Arm("prompt-tuning", {"length": 10})}
@@ -38,8 +39,10 @@ def test_every_claim_of_every_method_is_well_formed() -> None:
     for item in found:
         claim = item.claim
         for arm in (claim.arm, claim.against):
-            if arm is not None:
-                catalog.load("method", arm.method)(**arm.config)
+            if arm is not None and isinstance(claim, Share):
+                assert claim.measure in catalog.load("tool", arm.method).measures, item.name
+            elif arm is not None:
+                catalog.load(method_kind(arm.config), arm.method)(**arm.config)
         if isinstance(claim, Scores):
             assert claim.seeds >= 10 and suite_of(item, claim).question == claim.text
             assert claim.stand_in, f"{item.name} needs a property test that stands in"

@@ -9,7 +9,7 @@ import pytest
 from harness.reports.regression.baselines import bless_results, load_baseline
 from harness.reports.regression.compare import compare
 from harness.reports.regression.machine import to_json
-from harness.reports.regression.sides import load_side
+from harness.reports.regression.sides import baseline_file, load_side
 
 from harness.errors import InputError
 
@@ -114,3 +114,26 @@ def test_one_suite_can_be_chosen(run_suite, tmp_path):
     assert len(load_side("@main", store=tmp_path, suite="guard").trials) == 20
     with pytest.raises(InputError, match="no results of suite 'gard'; it has guard"):
         load_side("@main", store=tmp_path, suite="gard")
+
+
+def test_last_and_best_are_chosen_among_the_blessed(run_suite, tmp_path, monkeypatch):
+    for name, shift, day in (("old", 0.0, 1), ("good", 1.0, 2), ("new", -1.0, 3)):
+        bless_results(run_suite(1, shift=shift), name, tmp_path)
+        file = tmp_path / "baselines" / f"{name}.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"blessed": f"2026-01-0{day}T00:00:00+00:00"}))
+    assert baseline_file("last", tmp_path).stem == "new" and baseline_file("best", tmp_path).stem == "good"
+    assert load_side("@best", store=tmp_path).trials["score"].mean() > load_side("@last", store=tmp_path).trials["score"].mean()
+    turned = run_suite(1, shift=2.0, change=lambda row: row.update(higher_is_better=False))
+    bless_results(turned, "turned", tmp_path)
+    assert baseline_file("best", tmp_path).stem == "good"  # what is high there is bad
+
+
+def test_best_needs_a_common_cell(run_suite, tmp_path):
+    with pytest.raises(InputError, match="no baseline to take @best of"):
+        baseline_file("best", tmp_path)
+    bless_results(run_suite(1, tasks=("rte",)), "a", tmp_path)
+    bless_results(run_suite(1, tasks=("sst2",)), "b", tmp_path)
+    with pytest.raises(InputError, match="no cell in common"):
+        baseline_file("best", tmp_path)
+    with pytest.raises(InputError, match="@last is chosen among baselines"):
+        bless_results(run_suite(1), "last", tmp_path)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 def call_fixture(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
-    for verb in ("compare", "bless", "history"):
+    for verb in ("compare", "bless", "history", "bisect"):
         app.command(verb)(getattr(command, verb))
 
     def call(*arguments: str):
@@ -59,6 +59,15 @@ def test_history_appends_draws_and_checks(call, run_suite, export, tmp_path):
     assert call("history").exit_code == 0
     again = call("history", bad, "--commit", "bad")
     assert "0 rows appended" in again.output
+
+
+def test_bisect_names_the_commits(call, run_suite, export, tmp_path):
+    for i in range(9):
+        folder = export(run_suite(10 + i, shift=-2.0 if i > 6 else 0.0, seed_sd=0.0, examples=400), tmp_path / f"run{i}")
+        call("history", folder, "--commit", f"c{i}", "--date", f"2026-01-{i + 1:02d}")
+    found = call("bisect", "--cell", "lora/rte")
+    assert found.exit_code == 0 and "git bisect start c7 c6" in found.output and found.output.count("git bisect") == 1
+    assert call("bisect", "--cell", "nothing").exception is not None
 
 
 @pytest.mark.parametrize(

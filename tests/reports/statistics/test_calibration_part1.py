@@ -13,6 +13,17 @@ DEFAULTS = (
     "Nemenyi",
     "Wilcoxon",
     "sign-flip max-T",
+    "Welch t from summaries",
+    "arms on new templates",
+    "arm × template",
+    "IQM",
+    "profile, simultaneous band",
+    "random effects",
+    "ASO, claim",
+    "Bradley-Terry",
+    "empirical Bernstein",
+    "normal-mixture",
+    "on how many tasks",
 )
 
 
@@ -31,6 +42,10 @@ def test_defaults_hold_their_level_and_others_do_not() -> None:
     assert rate("seed noise (", "McNemar").rate > 0.3
     assert rate("method x example", "paired t over seeds").verdict == "**above nominal**"
     assert rate("8 tasks", "Wilcoxon").power == 0
+    # what the page warns of: templates as if there were no others, and an interval read at every look
+    assert rate("2 methods, 4 templates", "arms on these templates").other_question
+    assert rate("2 methods, 4 templates", "arms on these templates").rate > 0.3
+    assert rate("1000 examples", "normal interval").verdict == "**above nominal**"
     assert "## Above nominal for the question asked" in markdown(rows)
 
 
@@ -41,6 +56,6 @@ def test_bounds_are_one_sided_failures() -> None:
 
 
 def test_command(monkeypatch, capsys) -> None:
-    monkeypatch.setattr("harness.reports.statistics.calibration.calibrate", lambda fast: [Row("p", "r", "t", "seeds", 0.05, 400, 0.5)])
+    monkeypatch.setattr("harness.reports.statistics.calibration.calibrate", lambda **_: [Row("p", "r", "t", "seeds", 0.05, 400, 0.5)])
     assert main(["--fast"]) == 0
     assert "| r | t | seeds | 0.0500 |" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import pytest
 
 MODULES = [
     "adjust", "aso", "bootstrap", "bootstrap_pairs", "components", "draws", "effects", "examples", "intervals", "next_sample", "paired",
-    "rank_tests", "resample", "result", "t_tests",
+    "rank_tests", "reml", "resample", "result", "summaries", "t_tests",
 ]  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..statistics.intervals import t_interval
-from ..statistics.result import GeneraliseOver, TestResult
-from ..statistics.t_tests import t_test
+from .intervals import t_interval
+from .result import GeneraliseOver, TestResult
+from .t_tests import t_test
 
 Summary = tuple[float, float | None, int | None, str | None]
 COVERED: dict[str, GeneraliseOver] = {"seeds": "seeds", "examples": "examples"}

@@ -1,0 +1,1 @@
+"""Programs that `language-hooks` may run between sentences, and the loop that runs them."""

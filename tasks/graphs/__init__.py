@@ -1,0 +1,1 @@
+"""Graphs: a procedural world of motifs planted into random trees and scale-free graphs, few-shot tasks over it, and real graphs."""
