@@ -87,6 +87,7 @@ class Outcome:
 def records_of(predictions: Predictions, rows: tuple[Row, ...], task: Task) -> pd.DataFrame:
     """One row per test example: example, cluster, gold, prediction, output, prompt, scores, tokens, stop, and `stat:<metric>` lists."""
     gold = [_shown(row.target, task) for row in rows]
+    predicted: list[str | None]
     if predictions.scores is not None:
         predicted = [_shown(int(index), task) for index in predictions.classes]
     elif predictions.texts is not None:

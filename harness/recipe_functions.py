@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 from harness.artifacts import Recipe
 from harness.backbones.capabilities import FAMILIES
 from harness.errors import InputError
-from harness.registry import Entry
+from harness.registry import RECIPE_GIVEN, Entry
 from harness.settings import setting
 
 if TYPE_CHECKING:
     from harness.artifact_inputs import Given
     from harness.training import Run
-
-GIVEN = ("out", "seed", "checkpoints", "log", "stop_at")  # arguments that are no settings
 
 
 class FunctionRecipe(Recipe):
@@ -48,7 +46,7 @@ def recipe_class(function: Any) -> type[Recipe]:
     if entry.family not in FAMILIES:
         raise InputError(f"recipe {entry.name!r} cannot stand in a plan", expected="its decorator says family= what it makes")
     hints = typing.get_type_hints(function)
-    named = {name: item for name, item in inspect.signature(function).parameters.items() if name not in GIVEN}
+    named = {name: item for name, item in inspect.signature(function).parameters.items() if name not in RECIPE_GIVEN}
     body: dict[str, Any] = {name: setting(item.default) for name, item in named.items()}
     body |= {"__annotations__": {name: hints[name] for name in named}, "__module__": function.__module__, "__doc__": function.__doc__}
     body |= {"entry": entry, "family": entry.family, "reads": entry.reads, "function": staticmethod(function)}

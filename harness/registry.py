@@ -17,6 +17,7 @@ from harness.errors import InputError
 
 KINDS = ("method", "wrapper", "selection", "preparation", "recipe", "task", "corpus", "probe", "metric", "tool", "backbone", "suite")
 EVENTS = ("start", "batch", "loss", "epoch", "predict")  # of a method's training, that a wrapper may answer: see hooks.py
+RECIPE_GIVEN = ("out", "seed", "checkpoints", "log", "stop_at")  # arguments of a recipe that is a function, which are no settings
 SLUG = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
 Registered = TypeVar("Registered", bound=Callable[..., Any])

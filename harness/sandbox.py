@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LARGEST_TEXT = 200_000  # characters; a template that renders more than this is a loop gone wrong
 LARGEST_POWER = 64  # of an exponent
@@ -56,8 +57,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
         for loop in tree.find_all(nodes.For):
-            loop.iter = _filtered(loop.iter)
-        for macro in tree.find_all((nodes.Macro, nodes.CallBlock)):
+            loop.iter = _filtered(cast(nodes.Expr, loop.iter))
+        macros: list[Any] = list(tree.find_all((nodes.Macro, nodes.CallBlock)))
+        for macro in macros:
             look = nodes.ExprStmt(_filtered(nodes.Const((), lineno=macro.lineno)), lineno=macro.lineno)
             macro.body.insert(0, look)
         return tree.set_environment(self)  # type: ignore[return-value]

@@ -274,5 +274,12 @@ def _joined(ours: Results, theirs: Results) -> Results:
     clash = set(ours.scores) & set(theirs.scores)
     scores = {**{f"{task} (imported)" if task in clash else task: s for task, s in theirs.scores.items()}, **ours.scores}
     return Results(
-        trials, scores, ours.curves, {**theirs.provenance, **ours.provenance}, ours.record_loader, ours.streams, ours.media_loader, ours.artifacts
+        trials,
+        scores,
+        ours.curves,
+        {**theirs.provenance, **ours.provenance},
+        ours.record_loader,
+        ours.streams,
+        ours.media_loader,
+        ours.artifacts,
     )

@@ -122,5 +122,6 @@ claims = [
         margin=0.02,
         tasks=TARGETS,
         backbone="tiny-masked-lm",
+        stand_in="tests/methods/test_fuse.py::test_the_control_starts_apart",
     ),
 ]

@@ -247,6 +247,7 @@ claims = [
         backbone="tiny-gin",
         shots=25,
         settings=SETTINGS,
+        stand_in="tests/methods/test_relief.py::test_masked_probabilities",
     ),
     Scores(
         "chooses-what-matters",

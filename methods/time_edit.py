@@ -70,7 +70,8 @@ def edited(weight: Tensor, source: Tensor, destination: Tensor, strength: float)
     w, c, told = weight.double(), source.double(), destination.double()
     left = strength * w + (w @ told.T) @ c
     gram = strength * torch.eye(c.shape[1], dtype=torch.float64, device=c.device) + c.T @ c
-    return torch.linalg.solve(gram, left.T).T
+    found: Tensor = torch.linalg.solve(gram, left.T).T
+    return found
 
 
 class Editor(Stateful):
@@ -210,7 +211,7 @@ class TimeEdit(Editing):
         return {name: edited(module.weight, c, told, self.strength).to(module.weight) for name, module in self._chosen(backbone).items()}
 
 
-_EDITS = {"tasks": [{"name": "scene-edits", "config": {"noise_seeds": 1}}], "test_rows": 10}
+_EDITS: dict[str, Any] = {"tasks": [{"name": "scene-edits", "config": {"noise_seeds": 1}}], "test_rows": 10}
 _STAND_IN = "tests/methods/test_time_edit.py::test_held_without_end_nothing_changes_and_held_loosely_the_source_reads_as_the_destination"
 
 claims = [
@@ -220,7 +221,7 @@ claims = [
         arm=Arm("time-edit"),
         against=Arm("unedited"),
         measure=f"metric:{metric}",
-        relation=relation,
+        relation=relation,  # type: ignore[arg-type]
         margin=margin,
         tasks=("scene-edits",),
         backbone="tiny-diffusion",

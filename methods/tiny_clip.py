@@ -47,7 +47,8 @@ def build() -> CLIPModel:
     text |= {"bos_token_id": tokenizer.BOS, "pad_token_id": tokenizer.PAD}
     vision = {**tower, "image_size": PIXELS, "patch_size": PATCH}
     config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=SPACE)
-    return CLIPModel._from_config(config, attn_implementation="eager")  # type: ignore[no-any-return]  # for its speed on a CPU
+    model: CLIPModel = CLIPModel._from_config(config, attn_implementation="eager")  # for its speed on a CPU
+    return model
 
 
 def pairs_at(seed: int, step: int) -> tuple[list[Scene], list[str]]:
@@ -83,7 +84,7 @@ def probe(model: CLIPModel, rows: int = 200) -> dict[str, float]:
     result = {}
     for name in ("seen", "held_out"):
         classes = [(shape, colour) for shape in SHAPES for colour in COLOURS if held_out(shape, colour) == (name == "held_out")]
-        sampler = SceneSampler(np.random.default_rng(404), name)  # type: ignore[arg-type]
+        sampler = SceneSampler(np.random.default_rng(404), name)
         scenes = [sampler.scene(1) for _ in range(rows)]
         said = [f"a {colour} {shape}" for shape, colour in classes]
         words = fast_tokenizer("masked")(said, padding=True, return_tensors="pt")
@@ -106,7 +107,7 @@ def save(model: CLIPModel, folder: Path) -> None:
     file.write_text(json.dumps({**said, "image_processor_type": "CLIPImageProcessor"}, indent=2) + "\n", encoding="utf-8")
 
 
-@recipe("tiny-clip", paper="arXiv:2103.00020", tags=("vision-language", "pretraining"))
+@recipe("tiny-clip", paper="arXiv:2103.00020", family="image_text", reads=("harness.tasks",), tags=("vision-language", "pretraining"))
 def pretrain(
     out: Path,
     *,

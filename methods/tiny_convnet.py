@@ -88,7 +88,7 @@ def save(model: ResNetForImageClassification, folder: Path) -> None:
     (folder / FILE).write_text(json.dumps(scaling, indent=2) + "\n")
 
 
-@recipe("tiny-convnet", tags=("vision", "pretraining"))
+@recipe("tiny-convnet", family="convnet", reads=("harness.tasks",), tags=("vision", "pretraining"))
 def pretrain(
     out: Path,
     *,

@@ -50,7 +50,8 @@ class Pipeline(nn.Module):
             max_position_embeddings=TOKENS, eos_token_id=tokenizer.EOS, bos_token_id=tokenizer.BOS, pad_token_id=tokenizer.PAD,
         )  # fmt: skip
         self.text_encoder: Any = CLIPTextModel._from_config(text, attn_implementation="eager")
-        self.unet: Any = UNet2DConditionModel(
+        kind: Any = UNet2DConditionModel
+        self.unet: Any = kind(
             sample_size=SIDE, in_channels=3, out_channels=3, block_out_channels=(32, 64), layers_per_block=1, norm_num_groups=8,
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
             mid_block_type="UNetMidBlock2DCrossAttn", cross_attention_dim=WIDTH, attention_head_dim=4,
@@ -60,7 +61,8 @@ class Pipeline(nn.Module):
 def scheduler() -> Any:
     from diffusers import DDIMScheduler
 
-    return DDIMScheduler(
+    kind: Any = DDIMScheduler
+    return kind(
         num_train_timesteps=MOMENTS, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=True, timestep_spacing="trailing",
         set_alpha_to_one=True,
     )  # fmt: skip
@@ -140,7 +142,7 @@ def save(model: Pipeline, folder: Path) -> None:
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "DiffusionPipeline", **parts}, indent=2) + "\n", encoding="utf-8")
 
 
-@recipe("tiny-diffusion", paper="arXiv:2112.10752", tags=("diffusion", "pretraining"))
+@recipe("tiny-diffusion", paper="arXiv:2112.10752", family="text_to_image", reads=("harness.tasks",), tags=("diffusion", "pretraining"))
 def pretrain(
     out: Path,
     *,

@@ -117,7 +117,7 @@ def save(model: Pretrainer, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n")
 
 
-@recipe("tiny-gin", tags=("graph", "pretraining"))
+@recipe("tiny-gin", family="graph", reads=("harness.tasks",), tags=("graph", "pretraining"))
 def pretrain(
     out: Path,
     *,

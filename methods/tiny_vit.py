@@ -57,7 +57,7 @@ def probe(model: ViTForImageClassification) -> dict[str, float]:
     return {name: float((logits[name].argmax(1) == targets[name]).float().mean()) for name in PROPERTIES}
 
 
-@recipe("tiny-vit", tags=("vision", "pretraining"))
+@recipe("tiny-vit", family="vision_transformer", reads=("harness.tasks",), tags=("vision", "pretraining"))
 def pretrain(
     out: Path,
     *,

@@ -1,7 +1,9 @@
 """Recipe of the shipped masked autoencoder (He et al. 2022, arXiv 2111.06377): a ViT that draws the hidden three quarters of a scene.
 
-No label is seen. As in the paper the encoder reads the visible patches alone, the loss is the squared error of hidden patches, each
-normalised by its own mean and deviation, and the decoder is thrown away.
+No label is seen. As in the paper the encoder reads the visible patches alone, the loss is the squared error of hidden patches, and the
+decoder is thrown away. The paper's best variant normalises every patch by its own mean and deviation; not here: most patches of a scene
+are plain ground, normalising makes their rounding errors as important as shapes, and a model so trained for 800 steps had features
+from which logistic regression told shapes at 0.13 (chance is 0.10).
 
 python -m harness.methods.tiny_vit_mae --out DIR
 """
@@ -29,7 +31,7 @@ def build(size: str = "tiny") -> ViTMAEForPreTraining:
     encoder = configuration(size)
     width = encoder["hidden_size"] * 2 // 3
     decoder = {"hidden_size": width, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 4 * width}
-    config = ViTMAEConfig(**encoder, **{f"decoder_{name}": value for name, value in decoder.items()}, norm_pix_loss=True)
+    config = ViTMAEConfig(**encoder, **{f"decoder_{name}": value for name, value in decoder.items()})
     return ViTMAEForPreTraining._from_config(config, attn_implementation="eager")  # type: ignore[no-any-return]
 
 
@@ -49,12 +51,12 @@ def probe(model: ViTMAEForPreTraining) -> dict[str, float]:
     return {"hidden patches": float(model(images, noise=noise).loss)}
 
 
-@recipe("tiny-vit-mae", tags=("vision", "pretraining"))
+@recipe("tiny-vit-mae", paper="arXiv:2111.06377", family="vision_transformer", reads=("harness.tasks",), tags=("vision", "pretraining"))
 def pretrain(
     out: Path,
     *,
     seed: int = 0,
-    steps: int = 800,
+    steps: int = 2000,
     size: str = "tiny",
     checkpoints: Iterable[int] = (),
     log: Callable[[str], None] = say,
@@ -64,7 +66,7 @@ def pretrain(
     torch.manual_seed(seed)
     model = build(size)
     train(
-        model, partial(loss_of, model, seed), Schedule(steps, rate=1e-3, matrix_rate=0.01, decay=0.5), out, probe_every=200,
+        model, partial(loss_of, model, seed), Schedule(steps, rate=1e-3, matrix_rate=0.01, decay=0.5), out, probe_every=250,
         probe=partial(probe, model), checkpoints=checkpoints, save=partial(save, model.vit), log=log, stop_at=stop_at,
     )  # fmt: skip
 

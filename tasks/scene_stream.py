@@ -45,7 +45,7 @@ class SceneStream(Task):
     """Base. Of `things` known things, and as many unknown ones where the set is open, a picture under every corruption."""
 
     protocol: ClassVar[str] = "stream"
-    metrics = ("known_accuracy", "last_round_accuracy", "accuracy_drift")
+    metrics: tuple[str, ...] = ("known_accuracy", "last_round_accuracy", "accuracy_drift")
     labels = KNOWN
     floor = 1 / len(KNOWN)
     clustered = True

@@ -144,7 +144,8 @@ def _cifar(info: BackboneInfo, config: Mapping[str, Any]) -> CifarResNet:
         missing = [name for name in report.missing_keys if not name.endswith("num_batches_tracked")]
         if missing or report.unexpected_keys:
             raise _unfit(info, ValueError(f"missing {missing[:2]}, unknown {report.unexpected_keys[:2]}"))
-    return model.to(getattr(torch, info.dtype))
+    converted: CifarResNet = model.to(getattr(torch, info.dtype))
+    return converted
 
 
 def _of_transformers(info: BackboneInfo) -> Any:
@@ -152,6 +153,7 @@ def _of_transformers(info: BackboneInfo) -> Any:
 
     from harness.backbones.load import _quiet
 
+    assert info.folder is not None
     dtype = getattr(torch, info.dtype)
     with _quiet():
         config = AutoConfig.from_pretrained(info.folder)

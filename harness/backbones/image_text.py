@@ -61,7 +61,8 @@ class ImageText(Pretrained):
             states = torch.cat([states[:, :1], prompts, states[:, 1:]], dim=1)
         self.meter.forward("image", len(items), states.shape[1])
         states = tower.encoder(inputs_embeds=states).last_hidden_state
-        return self.model.visual_projection(tower.post_layernorm(states[:, 0]))  # type: ignore[no-any-return]
+        projected: Tensor = self.model.visual_projection(tower.post_layernorm(states[:, 0]))
+        return projected
 
     def text_features(self, texts: Sequence[str], *, injection: TowerPrompts | None = None) -> Tensor:
         """float [C, width] of texts, before normalisation, differentiable. InputError where one is longer than the model reads."""
@@ -76,12 +77,14 @@ class ImageText(Pretrained):
         length = states.shape[1]
         mask = torch.full((length, length), torch.finfo(states.dtype).min, device=self.device, dtype=states.dtype).triu(1)[None, None]
         states = tower.final_layer_norm(tower.encoder(inputs_embeds=states, attention_mask=mask).last_hidden_state)
-        return self.model.text_projection(states[torch.arange(len(texts), device=self.device), end])  # type: ignore[no-any-return]
+        projected: Tensor = self.model.text_projection(states[torch.arange(len(texts), device=self.device), end])
+        return projected
 
     def scores(self, image_features: Tensor, text_features: Tensor) -> Tensor:
         """[B, C] cosines times the model's learned temperature: logits of each image over the texts."""
         images, texts = functional.normalize(image_features, dim=-1), functional.normalize(text_features, dim=-1)
-        return self.model.logit_scale.exp() * images @ texts.T  # type: ignore[no-any-return]
+        logits: Tensor = self.model.logit_scale.exp() * images @ texts.T
+        return logits
 
     def _tokens(self, texts: Sequence[str], more: int) -> tuple[Tensor, Tensor]:
         """int64 [C, T] with start and end marks, padded, and [C] where the end marks are."""
@@ -95,7 +98,7 @@ class ImageText(Pretrained):
                 expected="shorter texts or prompts",
             )
         named = self.model.config.text_config.eos_token_id
-        end = ids.argmax(dim=1) if named == LEGACY_END else (ids == named).int().argmax(dim=1)
+        end = ids.argmax(dim=1) if named == LEGACY_END else torch.eq(ids, named).int().argmax(dim=1)
         return ids, end
 
 
@@ -122,8 +125,9 @@ def load(info: BackboneInfo, device: torch.device) -> ImageText:
 def _trained(info: BackboneInfo, config: Any, dtype: torch.dtype) -> Any:
     from transformers import CLIPModel
 
+    kind: Any = CLIPModel
     try:
-        model, report = CLIPModel.from_pretrained(info.folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True)
+        model, report = kind.from_pretrained(info.folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"weights do not fit the configuration: {' '.join(str(error).split())[:200]}", file=info.folder) from None
     missing = sorted(name for name in report["missing_keys"] if not name.endswith("position_ids"))

@@ -32,7 +32,8 @@ class Pretrained:
         capabilities: frozenset[str] = frozenset(),
         identity: dict[str, Any] | None = None,
     ) -> None:
-        self.name, self.family, self.model = name, family, model
+        self.name, self.family = name, family
+        self.model: Any = model  # a module whose parts are found by name, which types cannot follow
         self.capabilities, self.identity = capabilities, identity or {}
         self.meter: Meter = Tally()
         self.device: torch.device = next(model.parameters()).device

@@ -52,7 +52,7 @@ class TextToImage(Pretrained):
 
     @property
     def unet(self) -> Any:
-        return self.model["unet"]  # type: ignore[index]
+        return self.model["unet"]
 
     def cross_attention(self) -> dict[str, nn.Linear]:
         """The key and value projections of every cross-attention, by name: what reads the text."""
@@ -84,7 +84,8 @@ class TextToImage(Pretrained):
         """float [B, length, width] last states of the text encoder: what the cross-attention reads."""
         ids = self.token_ids(texts)
         self.meter.forward("text", len(texts), self.length)
-        return self.model["text_encoder"](input_ids=ids).last_hidden_state  # type: ignore[index, no-any-return]
+        states: Tensor = self.model["text_encoder"](input_ids=ids).last_hidden_state
+        return states
 
     def noise(self, numbers: Sequence[int]) -> Tensor:
         """float32 [B, channels, cells, cells] start of a drawing, one for each noise seed; the same on every device."""
@@ -123,8 +124,8 @@ class TextToImage(Pretrained):
         return self._pictures(x)
 
     def _pictures(self, x: Tensor) -> NDArray[np.uint8]:
-        if "vae" in self.model:  # type: ignore[operator]
-            vae = self.model["vae"]  # type: ignore[index]
+        if "vae" in self.model:
+            vae = self.model["vae"]
             x = vae.decode(x / vae.config.scaling_factor).sample
         levels = ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return levels.permute(0, 2, 3, 1).cpu().numpy()
@@ -158,13 +159,18 @@ def load(info: BackboneInfo, device: torch.device) -> TextToImage:
         text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype, use_safetensors=True)
         vae = part(AutoencoderKL, "vae") if (folder / "vae").is_dir() else None
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", use_fast=True)
-        scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+        scheduler = part_of(DDIMScheduler, folder / "scheduler")
     made = TextToImage(
         name=info.name, unet=unet, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler, vae=vae, identity=info.identity
     )
     made.model.to(device)
     made.device = device
     return made
+
+
+def part_of(kind: Any, folder: Path) -> Any:
+    """A part that has settings and no weights."""
+    return kind.from_pretrained(folder)
 
 
 def _untrained(kind: Any, folder: Path, info: BackboneInfo, dtype: torch.dtype) -> Any:

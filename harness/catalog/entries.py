@@ -91,6 +91,9 @@ def _inherited(sources: Sources, name: str, item: ClassSource) -> tuple[dict[str
     computed: dict[str, None] = {}
     for base in reversed(_order(sources, name, item)):
         settings |= base.settings
+        for key in base.settings:  # what a base gave as a plain value
+            attributes.pop(key, None)
+            computed.pop(key, None)
         for key in (*base.computed, *(name for name in base.functions if name in attributes)):
             attributes.pop(key, None)  # what a base declared is hidden by it
             computed[key] = None

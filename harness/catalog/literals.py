@@ -25,8 +25,10 @@ Names = Callable[[str], Any]  # the value of a name; raises NotLiteral
 Functions = Callable[[str], str]  # "package.module.name" of what a dotted name refers to; raises NotLiteral
 
 
-def _template(text: str, answers: Any = None, held_out: bool = False, target: str | None = None) -> dict[str, Any]:
-    return {"text": text, "answers": answers, "held_out": held_out, "target": target}
+def _template(
+    text: str, answers: Any = None, held_out: bool = False, target: str | None = None, separator: str | None = None
+) -> dict[str, Any]:
+    return {"text": text, "answers": answers, "held_out": held_out, "target": target, "separator": separator}
 
 
 def _promptsource(text: str, answers: Any = None) -> dict[str, Any]:

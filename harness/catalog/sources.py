@@ -13,8 +13,8 @@ from typing import Any
 from harness.catalog.cache import Cache
 from harness.catalog.declared import ClassSource, Declared, Decorated, ModuleSource, decoded, encoded
 from harness.catalog.literals import NotLiteral, encode, evaluate
-from harness.registry import KINDS
-from harness.settings import Setting
+from harness.registry import KINDS, RECIPE_GIVEN
+from harness.settings import Setting, setting
 
 DECORATORS = {f"harness.registry.{kind}": kind for kind in KINDS if kind not in ("backbone", "suite")}  # those two are YAML
 
@@ -168,6 +168,8 @@ class _ModuleReader:
                 source = ClassSource(node.lineno, ast.get_docstring(node), decorated=self.decorated(node))
                 if isinstance(node, ast.ClassDef):
                     self.read_class(node, source)
+                elif any(mark.kind == "recipe" for mark in source.decorated):
+                    self.read_recipe(node, source)
                 self.result.classes[node.name] = source
         return self.result
 
@@ -211,6 +213,16 @@ class _ModuleReader:
                 else:
                     source.attributes[name] = value
         source.computed = tuple(name for name in dict.fromkeys(computed) if name not in source.settings and name not in source.attributes)
+
+    def read_recipe(self, node: ast.FunctionDef, source: ClassSource) -> None:
+        """A recipe that is a function has its keyword arguments as settings (see harness.recipe_functions)."""
+        for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults):
+            if argument.arg in RECIPE_GIVEN or default is None or argument.annotation is None:
+                continue
+            try:
+                source.settings[argument.arg] = Declared(ast.unparse(argument.annotation), setting(self.value(default, {})))
+            except NotLiteral as error:
+                self.problem(argument, f"setting {argument.arg} of {node.name}", error)
 
     def value(self, node: ast.expr, scope: Mapping[str, Any]) -> Any:
         def named(name: str) -> Any:

@@ -27,6 +27,9 @@ FACTS = {  # attributes worth showing, by kind; a YAML entry shows all it has
     ),
     "method": ("task_kinds", "protocols", "random", "frozen_backbone", "identity_at_start", "uses_template"),
     "metric": ("higher_is_better", "undefined"),
+    "selection": ("task_kinds",),
+    "recipe": ("family", "reads"),
+    "preparation": ("reads",),
 }
 
 
@@ -117,7 +120,7 @@ def _print_template(name: str, template: Any) -> None:
 
 def _text(value: Any) -> str:
     if isinstance(value, (tuple, list, set, frozenset)):
-        return ", ".join(map(_text, value))
+        return ", ".join(map(_text, value)) or "[]"
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_text(item)}" for key, item in value.items())
     return repr(value) if isinstance(value, str) and value != value.strip() else str(value)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.artifact_inputs import Given, folders_of, write_product
 from harness.artifacts import Artifact, Preparation, Recipe
+from harness.backbones.files import PIPELINE
 from harness.errors import InputError, UnsupportedError
 from harness.identity import canonical
 from harness.store import Store
@@ -127,7 +128,7 @@ def _produce(job: ArtifactJob, settings: Settings, work: Path, run: Run) -> None
     if isinstance(producer, Recipe):
         producer.build(given, run, work, job.steps)
         for name in ("model", *(f"step-{step}" for step in job.steps)):
-            if not (work / name / "config.json").is_file():
+            if not any((work / name / file).is_file() for file in ("config.json", PIPELINE)):
                 raise InputError(f"recipe {artifact.producer} wrote no {name}", key="build", expected="a folder in hub format")
     else:
         assert isinstance(producer, Preparation)

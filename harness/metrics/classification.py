@@ -25,6 +25,8 @@ def counts(predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndar
 class _ByClass(Metric):
     """Base: the statistics are right, predicted and gold counts of each class, [N, 3C]."""
 
+    bounds = (0.0, 1.0)
+
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         return counts(predictions, rows, task).reshape(len(rows), -1)
 
@@ -40,6 +42,7 @@ class Accuracy(Metric):
     """Share of examples whose highest-scoring class or choice is gold."""
 
     mean = True
+    bounds = (0.0, 1.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         return with_ones(predictions.classes == gold_classes(rows))
@@ -56,6 +59,7 @@ class AccuracyByLength(Metric):
     """
 
     mean = True
+    bounds = (0.0, 1.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         if predictions.scores is None:
@@ -103,6 +107,7 @@ class F1(Metric):
     """F1 of the positive label: the task's `positive` where it declares one, else its last label."""
 
     undefined = "the positive label occurs neither in gold nor in predictions"
+    bounds = (0.0, 1.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         declared = getattr(task, "positive", None)
@@ -120,6 +125,7 @@ class MatthewsCorrelation(_ByClass):
     """Matthews correlation for any number of classes (Gorodkin 2004), from right, predicted and gold counts."""
 
     undefined = "gold or predictions have only one class"
+    bounds = (-1.0, 1.0)
 
     def value(self, sums: np.ndarray) -> np.ndarray:
         right, predicted, gold = self.split(sums)

@@ -19,7 +19,17 @@ MODULES = {
     "overlap": ("rouge_1", "rouge_2", "rouge_l", "bleu", "chrf"),
     "regression": ("pearson", "spearman", "mse"),
     "open_set": (
-        *("auroc", "auroc_change", "auroc_right", "auroc_right_change", "oscr", "fpr95", "known_accuracy", "last_round_accuracy", "accuracy_drift"),
+        *(
+            "auroc",
+            "auroc_change",
+            "auroc_right",
+            "auroc_right_change",
+            "oscr",
+            "fpr95",
+            "known_accuracy",
+            "last_round_accuracy",
+            "accuracy_drift",
+        ),
         *("kept_precision", "kept_recall"),
     ),
 }

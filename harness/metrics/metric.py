@@ -6,6 +6,7 @@ exact for F1, MCC and BLEU as well as for means.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -23,6 +24,7 @@ class Metric:
     entry: ClassVar[Entry]
     higher_is_better: ClassVar[bool] = True
     mean: ClassVar[bool] = False  # the value is the plain mean of one per-example number (column 0 over column 1, which is 1)
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)  # the smallest and largest value there can be
 
     @abstractmethod
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:

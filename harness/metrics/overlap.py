@@ -105,6 +105,7 @@ class Bleu(Metric):
     """
 
     undefined = "no example"
+    bounds = (0.0, 1.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         return np.array(
@@ -142,6 +143,8 @@ class Bleu(Metric):
 @metric("chrf")
 class ChrF(Metric):
     """Corpus chrF2: character 1- to 6-grams without spaces, recall counted twice as much: sacrebleu's score / 100."""
+
+    bounds = (0.0, 1.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         table = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ class NegativeLogLikelihood(Metric):
 
     higher_is_better = False
     mean = True
+    bounds = (0.0, math.inf)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         return with_ones(-log_probabilities(predictions)[np.arange(len(rows)), gold_classes(rows)])
@@ -35,6 +37,7 @@ class Brier(Metric):
 
     higher_is_better = False
     mean = True
+    bounds = (0.0, 2.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         distance = np.exp(log_probabilities(predictions))
@@ -53,6 +56,7 @@ class CalibrationError(Metric):
     """
 
     higher_is_better = False
+    bounds = (0.0, 1.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         confidence = np.exp(log_probabilities(predictions).max(axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,6 +41,7 @@ class Pearson(Metric):
     """Pearson correlation, exact from sums of 1, x, y, x^2, y^2, xy."""
 
     undefined = "fewer than two different numbers in gold or predictions"
+    bounds = (-1.0, 1.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         return _moments(*_numbers(predictions, rows))
@@ -57,6 +59,7 @@ class Spearman(Metric):
     """
 
     undefined = "fewer than two different numbers in gold or predictions"
+    bounds = (-1.0, 1.0)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         from scipy.stats import rankdata
@@ -75,6 +78,7 @@ class MeanSquaredError(Metric):
 
     higher_is_better = False
     mean = True
+    bounds = (0.0, math.inf)
 
     def statistics(self, predictions: Predictions, rows: Sequence[Row], task: Task) -> np.ndarray:
         predicted, gold = _numbers(predictions, rows)

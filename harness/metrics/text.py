@@ -28,6 +28,7 @@ class TextMetric(Metric):
     """Base of metrics that are the mean of one number per answer, the best over the accepted texts."""
 
     mean = True
+    bounds = (0.0, 1.0)
 
     def agreement(self, answer: str, gold: str) -> float:
         raise NotImplementedError

@@ -22,6 +22,7 @@ from harness.results import TRIAL_COLUMNS, Results
 from ..statistics.result import TestResult
 from . import board, diagnostics, economics, further
 from .across import compare, matrices
+from .bounds import bounded_cell, bounded_standing, column_bounds, mean_bounds
 from .cells import describe_arms, describe_cells
 from .codec import encode, read_results, results_json
 from .digits import median_places
@@ -99,13 +100,15 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
     baselines = tuple(name for name in options.baselines if name in grid.arms)
     scale = choose_scale(grid.columns)
     means = matrices(grid, scale)
-    cells = describe_cells(grid, options.level)
+    bounds = column_bounds(grid)
+    cells = tuple(bounded_cell(cell, bounds[cell.column]) for cell in describe_cells(grid, options.level))
     arms = describe_arms(grid)
     tests = column_pairs(grid, options.level)
     across = compare(grid, means, scale, arms, tests, baselines, options)
     ranks = board.rank_chances(grid, means, scale, cells, options)
     guessed = {} if plans_are_known(grid.trials, results) else board.more_seeds(grid)
     rows = board.standings(grid, means, scale, cells, across, ranks, guessed, options)
+    rows = tuple(bounded_standing(row, mean_bounds(grid.columns, scale, bounds)) for row in rows)
     places = _places(grid, cells, rows, across.pairs)
     sensitivity, interactions = diagnostics.template_tables(grid, rows)
     pivot = (baselines or tuple(row.arm for row in rows))[0]
@@ -145,13 +148,13 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
         interactions=interactions,
         curves=economics.learning_curves(grid, results, rows, baselines),
         cost_points=economics.cost_points(arms, rows, means.sign > 0),
-        budget_curves=economics.budget_curves(grid, rows, options),
+        budget_curves=economics.budget_curves(grid, rows, options, bounds),
         power=diagnostics.power_table(grid, rows, options),
         task_models=further.task_models(grid, scale, tests, pivot, rivals, options),
         strengths=further.strengths(grid, pivot, [row.arm for row in rows if row.ranked], options),
         dominance=further.dominance(grid, pivot, rivals, options),
         looks=further.looks(grid, pivot, rivals, options),
-        streams=along_streams(grid, results, rows, baselines, options),
+        streams=along_streams(grid, results, rows, baselines, options, bounds),
         failures=tuple(
             Failure(arm=arm, column=key, label=labels.get(key, key), status=status, reason=reason, n=n, seeds=seeds)
             for arm, key, status, reason, n, seeds in board.failures_of(grid)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..statistics.components import variance_components
 from ..statistics.next_sample import next_best_sample
-from ..statistics.power import detectable_difference, paired_t_detectable, seeds_needed
+from ..statistics.power import design_risk, detectable_difference, difference_precision, paired_t_detectable, seeds_needed
 from ..statistics.reml import reml_components
 from ..statistics.result import Floats, GeneraliseOver, TestResult
 from ..statistics.templates import template_sensitivity
@@ -152,10 +152,17 @@ def _crossed_power(column: Column, differences: Sequence[Floats], options: Optio
     floor = detect(100_000)
     needed = None if floor is None or floor > options.relevant else _fewest(lambda s: (detect(s) or math.inf) <= options.relevant)
     note = None if needed else f"no number of seeds shows {options.relevant:g}: {n_examples} test examples hide it"
+    se, df = difference_precision(seed, example, rest, n_seeds, n_examples) or (0.0, 1.0)
     return Power(
         column=column.key, label=column.label, n_seeds=n_seeds, n_examples=n_examples, detectable=detect(n_seeds), with_seeds=planned,
-        floor=floor, seeds_for_relevant=needed, note=note,
+        floor=floor, seeds_for_relevant=needed, note=note, **_risk(se, df, options),
     )  # fmt: skip
+
+
+def _risk(se: float, df: float, options: Options) -> dict[str, float | None]:
+    """Type-M and type-S error at this standard error and the relevant difference, never at the observed one (that would restate p)."""
+    found = design_risk(options.relevant, se, df=df, alpha=options.alpha)
+    return {"exaggeration": found.exaggeration, "wrong_sign": found.type_s}
 
 
 def _fewest(enough: Callable[[int], bool], most: int = 100_000) -> int | None:
@@ -179,22 +186,23 @@ def _seed_power(column: Column, tables: Sequence[tuple[Table | None, Table | Non
     if not known:
         return Power(
             column=column.key, label=column.label, n_seeds=1, n_examples=column.n_examples or 0, detectable=None, with_seeds={}, floor=None,
-            seeds_for_relevant=None, note="one run per arm: no variance is known",
+            seeds_for_relevant=None, note="one run per arm: no variance is known", exaggeration=None, wrong_sign=None,
         )  # fmt: skip
     sd, n = float(np.median([sd for sd, _ in known])) * math.sqrt(2), int(np.median([n for _, n in known]))
     effect = paired_t_detectable(n, options.alpha)
+    risk = _risk(sd / math.sqrt(n), n - 1, options)
     needed = seeds_needed(sd, n, options.relevant, alpha=options.alpha).planned if sd > 0 else None
     detectable = None if effect is None else effect * sd
     if over_examples:
         enough = f"; {needed:,} examples would show {options.relevant:g}".replace(",", " ") if needed else ""
         return Power(
             column=column.key, label=column.label, n_seeds=1, n_examples=n, detectable=detectable, with_seeds={}, floor=None,
-            seeds_for_relevant=None, note=f"over examples, unpaired; nothing is known about seeds{enough}",
+            seeds_for_relevant=None, note=f"over examples, unpaired; nothing is known about seeds{enough}", **risk,
         )  # fmt: skip
     planned = {str(s): None if (e := paired_t_detectable(s, options.alpha)) is None else e * sd for s in PLANNED_SEEDS}
     return Power(
         column=column.key, label=column.label, n_seeds=n, n_examples=column.n_examples or 0, detectable=detectable, with_seeds=planned,
-        floor=None, seeds_for_relevant=needed, note="from the spread of runs; seeds are not paired, examples not known",
+        floor=None, seeds_for_relevant=needed, note="from the spread of runs; seeds are not paired, examples not known", **risk,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from harness.results import Results
 
 from ..statistics.budget import expected_best
-from ..statistics.result import spawn_rng
+from .bounds import Bounds
 from .findings import BudgetCurve, CostPoint, Curve
 from .grid import Grid
 from .model import Arm, Options, Standing
@@ -97,7 +97,9 @@ def cost_points(arms: Sequence[Arm], rows: Sequence[Standing], higher_is_better:
     )
 
 
-def budget_curves(grid: Grid, rows: Sequence[Standing], options: Options, most: int = 8) -> tuple[BudgetCurve, ...]:
+def budget_curves(
+    grid: Grid, rows: Sequence[Standing], options: Options, bounds: Mapping[str, Bounds], most: int = 8
+) -> tuple[BudgetCurve, ...]:
     """Expected best dev score of B configurations, for methods of which three or more configurations were run on the same columns."""
     ok = grid.trials[grid.trials["status"] == "ok"]
     best = {row.arm: i for i, row in enumerate(rows)}
@@ -113,14 +115,13 @@ def budget_curves(grid: Grid, rows: Sequence[Standing], options: Options, most: 
         cost = (
             pd.to_numeric(part["seconds_train"], errors="coerce").groupby(part["config"].fillna(part["arm"])).sum().reindex(by_config.index)
         )
-        rng = spawn_rng(options.root, "budget", grid.family, str(method))
-        found = expected_best(
-            values, "higher" if higher else "lower", costs=cost.fillna(0).to_numpy(), rng=rng, level=options.level, n_resamples=500
-        )
+        found = expected_best(values, "higher" if higher else "lower", costs=cost.fillna(0).to_numpy(), level=options.level)
+        within = [bounds[str(column)] for column in by_config.columns]
+        lowest, highest = (float(np.mean(ends)) for ends in zip(*within))
         place = min((best[arm] for arm in part["arm"].unique() if arm in best), default=len(best))
         curves.append((place, BudgetCurve(
             arm=str(method), budgets=tuple(int(b) for b in found.budget), expected=tuple(float(v) for v in found.expected),
-            low=_plain(found.low), high=_plain(found.high), seconds=tuple(float(v) for v in found.cost),
+            low=_plain(np.maximum(found.low, lowest)), high=_plain(np.minimum(found.high, highest)), seconds=tuple(float(v) for v in found.cost),
         )))  # fmt: skip
     return tuple(curve for _, curve in sorted(curves, key=lambda item: item[0])[:most])
 

@@ -139,13 +139,19 @@ class BudgetCurve:
 
 @dataclass(frozen=True, kw_only=True)
 class Power:
-    """What this column could have shown: the smallest difference found in 80 % of repetitions, and seeds for the relevant one."""
+    """What this column could have shown: the smallest difference found in 80 % of repetitions, and seeds for the relevant one.
+
+    exaggeration, wrong_sign : of estimates that come out significant here if the true difference is the relevant one: by what factor they
+    are too large on average (type M), and how often their sign is wrong (type S)
+    """
 
     column: str
     label: str
     n_seeds: int
     n_examples: int
     detectable: float | None
+    exaggeration: float | None
+    wrong_sign: float | None
     with_seeds: Mapping[str, float | None]
     floor: float | None
     seeds_for_relevant: int | None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from harness.results import Results
 
 from ..statistics.intervals import mean_interval
+from .bounds import Bounds, bounded
 from .findings import Stream
 from .grid import Grid
 from .model import Options, Standing
@@ -16,7 +17,9 @@ from .model import Options, Standing
 MOST_ARMS = 6
 
 
-def along_streams(grid: Grid, results: Results, rows: Sequence[Standing], baselines: Sequence[str], options: Options) -> tuple[Stream, ...]:
+def along_streams(
+    grid: Grid, results: Results, rows: Sequence[Standing], baselines: Sequence[str], options: Options, bounds: Mapping[str, Bounds]
+) -> tuple[Stream, ...]:
     """For the baselines and the arms at the top, per column: mean over seeds at each step that every seed reached, with its t interval."""
     if not len(results.streams):
         return ()
@@ -32,7 +35,8 @@ def along_streams(grid: Grid, results: Results, rows: Sequence[Standing], baseli
         table = part.pivot_table(index="step", columns="seed", values="value", aggfunc="mean").dropna()
         if len(table) < 2:
             continue
-        points = [mean_interval(row, level=options.level, generalise_over="seeds") for row in table.to_numpy(np.float64)]
+        values = table.to_numpy(np.float64)
+        points = [bounded(mean_interval(row, level=options.level, generalise_over="seeds"), bounds[str(key)]) for row in values]
         found.append(
             Stream(
                 column=str(key), label=labels[str(key)], arm=str(arm), steps=tuple(float(step) for step in table.index.to_numpy(np.float64)),

@@ -20,22 +20,25 @@ def claims(
     page: Annotated[Path | None, typer.Option(help="Also write all claims with their verdicts as this Markdown page.")] = None,
 ) -> int:
     """Judge the papers' claims: holds, does not hold, or cannot show at this scale; 1 if one does not hold."""
+    from harness.store import Store
+
     from .judge import judge
     from .known import known_claims
     from .page import NOT_RUN, VERDICTS, keep, kept, markdown
     from .page import as_json as record
 
     chosen, file = known_claims(names or ()), store / VERDICTS
+    if not list_only:
+        Store(store)  # verdicts are kept in a store, which a later call with --train must find as one
     verdicts = kept(file)
     for known in () if list_only else chosen:
         found = judge(known, store=store if train else None)
         before = verdicts.get(known.name)
         if found.result != "not run" or before is None or before.result == "not run":  # training outlives a call without it
             verdicts[known.name] = found
+            keep(file, verdicts)  # at once: the next claim may train for an hour
         if not as_json:
             print(_line(known.name, verdicts[known.name].result, verdicts[known.name].measured, verdicts[known.name].reason))
-    if not list_only:
-        keep(file, verdicts)
     shown = [(known, verdicts.get(known.name, NOT_RUN)) for known in chosen]
     if as_json:
         print(json.dumps([record(known, verdict) for known, verdict in shown], indent=1))

@@ -181,6 +181,13 @@ def chosen_baseline(which: str, folder: Path) -> Path:
     return min(zip(ranks, [_later_first(when) for when in newest], files), key=lambda item: (item[0], item[1], item[2].name))[2]
 
 
+def blessed_commits(folder: Path) -> list[tuple[Path, str]]:
+    """Baselines that know their commit, with it, the one blessed last at the end."""
+    files = [path for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
+    manifests = sorted(((_manifest(file), file) for file in files), key=lambda pair: (str(pair[0]["blessed"]), pair[1].name))
+    return [(file, str(manifest["commit"]).lower()) for manifest, file in manifests if manifest["commit"]]
+
+
 def _later_first(moment: str) -> float:
     return -datetime.fromisoformat(moment).timestamp()
 

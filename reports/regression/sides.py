@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +13,21 @@ import pandas as pd
 from harness.errors import InputError
 from harness.results import TRIAL_COLUMNS, Results, TaskScores
 
-from .baselines import CHOSEN, chosen_baseline, load_baseline
+from .baselines import CHOSEN, blessed_commits, chosen_baseline, load_baseline
 from .cells import as_text
 
-EXPECTED = "give a store folder, a folder written by `harness store export`, a baseline's JSON file, or @NAME, @last or @best of baselines"
+EXPECTED = "give a store folder, a folder written by `harness store export`, a baseline's JSON file, or @NAME, @last or @best of baselines, or a git commit that a baseline was blessed with"
 
 
 def load_side(text: str, *, store: str | Path = "store", suite: str | None = None) -> Results:
-    """The results view behind a command-line argument; `@NAME` is looked up in STORE/baselines, `@last` and `@best` chosen there."""
+    """The results view behind a command-line argument; `@NAME` is looked up in STORE/baselines, `@last` and `@best` chosen there.
+
+    What is no path may name a commit (`main`, `v1.2`, `HEAD~1`, a hash): the side is then the baseline that was blessed with this commit.
+    """
     if text.startswith("@"):
         results = load_baseline(baseline_file(text[1:], store))[0]
+    elif not Path(text).exists() and (file := baseline_of_commit(text, store)) is not None:
+        results = load_baseline(file)[0]
     else:
         results = _from_path(Path(text), suite)
     if suite is not None and "suite" in results.trials:
@@ -51,11 +58,40 @@ def baseline_file(name: str, store: str | Path) -> Path:
     return file
 
 
+def baseline_of_commit(reference: str, store: str | Path) -> Path | None:
+    """The newest baseline blessed with the commit that `reference` names in the repository around the working directory, or None.
+
+    Where git is missing or does not know the name, it may still be the start of a commit's hash (7 characters or more).
+    """
+    commits = blessed_commits(Path(store) / "baselines")
+    wanted = _resolved(reference) or (reference.lower() if re.fullmatch("[0-9a-fA-F]{7,64}", reference) else None)
+    if wanted is None:
+        return None
+    found = [file for file, commit in commits if commit.startswith(wanted) or (len(commit) >= 7 and wanted.startswith(commit))]
+    if not found and _resolved(reference) is not None:
+        known = ", ".join(sorted({commit[:12] for _, commit in commits}))
+        raise InputError(
+            f"no baseline was blessed with commit {wanted[:12]} ({reference})", file=Path(store) / "baselines",
+            expected=f"one of {known}" if known else "bless with `harness bless STORE --as NAME --commit SHA`",
+        )  # fmt: skip
+    return found[-1] if found else None
+
+
+def _resolved(reference: str) -> str | None:
+    """The hash of a commit by git's own rules; None where git or the name is unknown."""
+    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip().lower() if found.returncode == 0 and found.stdout.strip() else None
+
+
 def _from_path(path: Path, suite: str | None) -> Results:
     if path.is_file():
         return load_baseline(path)[0]
     if not path.is_dir():
-        raise InputError("no such file or folder", file=path, expected=EXPECTED)
+        raise InputError("no such file or folder, and no commit that a baseline was blessed with", file=path, expected=EXPECTED)
     if (path / "trials.parquet").is_file() and not (path / "store.json").exists():
         return _from_export(path)
     from harness.store import load_results

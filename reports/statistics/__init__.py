@@ -107,6 +107,7 @@ from .power import SeedsNeeded as SeedsNeeded
 from .power import design_risk as design_risk
 from .power import detectable_difference as detectable_difference
 from .power import detectable_grid as detectable_grid
+from .power import difference_precision as difference_precision
 from .power import miller_sample_size as miller_sample_size
 from .power import paired_t_detectable as paired_t_detectable
 from .power import paired_t_sample_size as paired_t_sample_size

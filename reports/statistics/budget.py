@@ -16,7 +16,7 @@ from .result import Direction, Floats, TestResult, as_vector, orient
 class BudgetCurve:
     """Expected best score of the first B of n tuning trials, B = 1 .. n.
 
-    expected : [budgets]; low, high : bootstrap interval over trials, NaN beyond n / 2 where it would only repeat the best trial seen
+    expected : [budgets]; low, high : interval over trials at each budget, NaN beyond n / 3, where fewer than three groups of B trials speak
     cost : [budgets], B times the mean cost of a trial, NaN where no cost was given
     """
 
@@ -37,16 +37,19 @@ def expected_best(
     *,
     with_replacement: bool = False,
     costs: ArrayLike | None = None,
-    rng: np.random.Generator | None = None,
     level: float = 0.95,
-    n_resamples: int = 2000,
 ) -> BudgetCurve:
     """Expected best of B of n random trials, from the sorted scores v_(1) <= ... <= v_(n).
 
     without replacement (default, unbiased) : sum_i v_(i) C(i - 1, B - 1) / C(n, B), defined for B <= n;
     with replacement (Dodge et al. 2019) : sum_i v_(i) ((i/n)^B - ((i-1)/n)^B), biased downwards, offered because papers print it.
     values : dev scores of trials drawn independently from one search space; a trial without a score counts as dropped, not as a low score.
-    Source: Dodge et al. 2019, "Show your work"; Tang et al. 2020, "Showing your work doesn't always work".
+
+    Interval: -+ t SE with the jackknife's SE and n / B - 1 degrees of freedom, since n trials are n / B independent groups of B; at B = 1 the t
+    interval of a mean. At B = n / 2 a bootstrap of trials misses the truth in 28 to 33 % of cases instead of 5 (normal scores, n = 4 to 40),
+    because no resample holds a better trial than the best one seen.
+
+    Source: Dodge et al. 2019, "Show your work"; Tang et al. 2020, "Showing your work doesn't always work"; Arvesen 1969 (jackknife of a U-statistic).
 
     >>> expected_best([0.61, 0.70, 0.55, 0.66, 0.73, 0.70]).expected.round(3)
     array([0.658, 0.699, 0.713, 0.72 , 0.725, 0.73 ])
@@ -66,16 +69,23 @@ def expected_best(
             n_dropped=len(scores), degenerate="no finished trial",
         )  # fmt: skip
     weights = _order_weights(n, with_replacement)  # [budgets, order statistics]
-    low, high = undefined.copy(), undefined.copy()
-    half = n // 2
-    if rng is not None and half:
-        drawn = np.sort(rng.choice(v, size=(n_resamples, n)), axis=1) @ weights[:half].T
-        ends = sign * np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        low[:half], high[:half] = ends.min(axis=0), ends.max(axis=0)
+    expected = sign * (weights @ v)
+    reach = _reach(v, with_replacement, level)
     return BudgetCurve(
-        budget=budget, expected=sign * (weights @ v), low=low, high=high, cost=cost, level=level, n=n,
+        budget=budget, expected=expected, low=expected - reach, high=expected + reach, cost=cost, level=level, n=n,
         n_dropped=int(np.count_nonzero(~present)), degenerate="one trial" if n == 1 else None,
     )  # fmt: skip
+
+
+def _reach(v: Floats, with_replacement: bool, level: float) -> Floats:
+    """[budgets] half-widths of the intervals from sorted scores, NaN where fewer than three groups of B trials can be made."""
+    n, few = len(v), len(v) // 3
+    reach = np.full(n, np.nan)
+    if few:
+        without = np.stack([np.delete(v, i) for i in range(n)]) @ _order_weights(n - 1, with_replacement)[:few].T
+        se = np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+        reach[:few] = se * special.stdtrit(n / np.arange(1, few + 1) - 1, (1 + level) / 2)
+    return reach
 
 
 def _order_weights(n: int, with_replacement: bool) -> Floats:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from .calibration_metrics import Found, aggregate_misses, metric_rejections, summary_rejections, template_rejections
+from .calibration_metrics import Found, aggregate_misses, budget_misses, metric_rejections, summary_rejections, template_rejections
 from .calibration_models import conjunction_errors, dominance_errors, model_misses, sequence_misses, strength_misses
 from .calibration_pairs import REGIMES, holm_over_tasks, rejections
 from .calibration_tasks import MANY_METHODS, cell_misses, family_errors, proportion_misses
@@ -102,6 +102,7 @@ FURTHER: tuple[tuple[str, Callable[..., Iterator[Found]], int], ...] = (
     ("Metrics that are no mean of examples", metric_rejections, 4),
     ("Templates", template_rejections, 2),
     ("Aggregates over tasks", aggregate_misses, 4),
+    ("Tuning budgets", budget_misses, 2),
     ("Models of the difference over tasks", model_misses, 4),
     ("Dominance of runs (ASO)", dominance_errors, 4),
     ("Strengths from wins per example", strength_misses, 4),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from .result import TIE_TOLERANCE, Floats
 
@@ -91,16 +91,30 @@ def detectable_difference(
     >>> round(detectable_difference(1e-4, 0.2, 0.0, 5, 500), 4)
     0.0575
     """
+    found = difference_precision(var_seed, var_example, var_rest, seeds, examples)
+    if found is None:
+        return None
+    se, freedom = found
+    return float((special.stdtrit(freedom, 1 - alpha / 2) + special.stdtrit(freedom, power)) * se) if se else 0.0
+
+
+def difference_precision(var_seed: float, var_example: float, var_rest: float, seeds: int, examples: int) -> tuple[float, float] | None:
+    """(SE, df) that a crossed test of a difference is planned with; None with fewer than two seeds or examples. Terms as in `detectable_difference`.
+
+    >>> se, df = difference_precision(1e-4, 0.2, 0.0, 5, 500)
+    >>> round(se, 4), round(df)
+    (0.0205, 419)
+    """
     if seeds < 2 or examples < 2:
         return None
     seed, example, rest = (max(v, 0.0) for v in (var_seed, var_example, var_rest))
     variance = seed / seeds + example / examples + rest / (seeds * examples)
     if variance == 0:
-        return 0.0
+        return 0.0, float(min(seeds, examples) - 1)
     squares = [(examples * seed + rest, seeds - 1), (seeds * example + rest, examples - 1), (-rest, (seeds - 1) * (examples - 1))]
     spread = sum(square**2 / freedom for square, freedom in squares)
     freedom = max(sum(square for square, _ in squares) ** 2 / spread, min(seeds, examples) - 1)
-    return float((stats.t.ppf(1 - alpha / 2, freedom) + stats.t.ppf(power, freedom)) * math.sqrt(variance))
+    return math.sqrt(variance), float(freedom)
 
 
 def detectable_grid(

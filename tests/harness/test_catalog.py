@@ -19,6 +19,7 @@ import pytest
 from harness import catalog
 from harness.catalog import Catalog, Found
 from harness.errors import InputError
+from harness.registry import RECIPE_GIVEN
 from harness.settings import Choice, Range
 from harness.templates import Template
 
@@ -86,6 +87,10 @@ def test_what_is_read_is_what_runs(found: Found) -> None:
         assert found.declared.get(key, getattr(type(entry), key)) == getattr(entry, key), key
     docs = [inspect.cleandoc(doc) for doc in (sys.modules[target.__module__].__doc__, target.__doc__) if doc]
     assert found.doc in ("\n\n".join(docs), docs[-1]), "with the module's own where the entry is alone in it"
+    if inspect.isfunction(target):  # a recipe's keyword arguments are its settings
+        given = {name: item.default for name, item in inspect.signature(target).parameters.items() if name not in RECIPE_GIVEN}
+        assert {name: item.setting.default for name, item in found.settings.items()} == given
+        return
     assert {name: item.setting for name, item in found.settings.items()} == dict(getattr(target, "settings", {}))
     for name, item in found.settings.items():
         written = next(base.__annotations__.get(name) for base in target.__mro__ if name in vars(base))

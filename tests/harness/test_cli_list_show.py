@@ -194,3 +194,23 @@ def test_a_verb_returns_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     for returned, code in ((None, 0), (0, 0), (1, 1)):
         monkeypatch.setattr(dispatch, "resolve", lambda name, returned=returned: lambda: returned)
         assert main(["list"]) == code
+
+
+def test_a_recipe_that_is_a_function_shows_its_arguments_as_settings() -> None:
+    from harness.artifacts import producer_class
+
+    found = catalog.find("recipe", "tiny-masked-lm")
+    declared = producer_class("recipe", "tiny-masked-lm").settings
+    assert set(found.settings) == set(declared) == {"steps", "size"}
+    assert {name: item.setting.default for name, item in found.settings.items()} == {name: spec.default for name, spec in declared.items()}
+
+
+SHOWN = ("method", "wrapper", "selection", "preparation", "recipe", "probe", "tool")
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_every_entry_says_what_it_is_and_what_may_be_set(kind: str) -> None:
+    for found in catalog.entries(kind):
+        assert found.summary, f"{kind} {found.name} has no docstring"
+        wanted = [name for name, item in found.settings.items() if item.annotation in ("Any", "list", "tuple") and not item.setting.help]
+        assert not wanted, f"{kind} {found.name}: nothing says what {', '.join(wanted)} may be"

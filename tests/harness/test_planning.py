@@ -136,3 +136,14 @@ def test_a_memory_that_cannot_be_written_only_costs_time(monkeypatch, tmp_path) 
     memory = Memory("any")
     memory.put("a", "b")
     assert memory.get("a") is None
+
+
+def test_the_cells_of_all_parts_stand_in_one_plan(suite_file) -> None:
+    parts = [{"methods": ["knn", "zero-shot"]}, {"methods": ["knn"], "shots": 2}, {"methods": ["knn"], "family": "other"}]
+    planned = cells(suite_file(methods=None, parts=parts, seeds=1))
+    assert [(cell.arm, cell.trial.train["per_class"]) for cell in planned] == [("knn", 4), ("zero-shot", 4), ("knn", 2), ("knn", 4)]
+    assert len({cell.run_key for cell in planned}) == 3, "an equal trial of two families is one trial"
+    again = cells(suite_file(methods=None, parts=[{"methods": ["knn"]}, {"methods": ["knn", "zero-shot"]}], seeds=1))
+    assert [cell.arm for cell in again] == ["knn", "zero-shot"], "what two parts ask alike is one cell"
+    with pytest.raises(InputError, match="knn stands for other settings in an earlier part"):
+        cells(suite_file(methods=None, parts=[{"methods": ["knn"]}, {"methods": [{"name": "knn", "config": {"k": 1}}]}], seeds=1))

@@ -12,7 +12,21 @@ from harness.errors import InputError
 from harness.seeds import STREAMS
 from harness.suite import MethodSpec, SeedSpec, Suite, Unit, load_suite
 
-SHIPPED = ("quickstart", "text-fewshot", "icl", "sanity", "glue-fewshot", "superglue-prompt-tuning", "icl-hub", "test-time", "graph")
+SHIPPED = (
+    *(
+        "all-quick",
+        "diffusion",
+        "glue-fewshot",
+        "graph",
+        "icl",
+        "icl-hub",
+        "quickstart",
+        "real-encoder",
+        "sanity",
+        "superglue-prompt-tuning",
+    ),
+    *("test-time", "text-fewshot", "text-systems", "vision", "vision-language"),
+)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -91,3 +105,41 @@ def test_errors_can_say_where_also_after_loading(suite_file) -> None:
     error = load_suite(file).error(("tasks", 0), InputError("is wrong", key="config"))
     assert error.one_line() == f"{file}:5: tasks[0].config: is wrong"
     assert isinstance(load_suite(file), Suite)
+
+
+PARTS = [{"methods": ["knn"], "shots": 1}, {"methods": ["zero-shot", "knn"], "tasks": ["first-word-class"], "family": "other"}]
+
+
+def test_keys_of_a_part_are_laid_over_the_suites(suite_file) -> None:
+    suite = load_suite(suite_file(methods=None, parts=PARTS), {"budget.steps": 3})
+    one, other = suite.grids
+    assert ([spec.name for spec in one.methods], [spec.name for spec in one.tasks], one.shots) == (["knn"], ["word-parity"], [1])
+    assert ([spec.name for spec in other.methods], [spec.name for spec in other.tasks], other.shots) == (
+        ["zero-shot", "knn"],
+        ["first-word-class"],
+        [4],
+    )
+    assert [grid.budget for grid in suite.grids] == [{"steps": 3}] * 2, "what stands beside the parts is for all of them"
+    assert load_suite(suite_file("whole")).grids[0].suite == "whole", "a suite without parts is its own grid"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"parts": [{"methods": ["kn"]}]}, ":8: parts[0].methods[0]: unknown method 'kn'; did you mean knn"),
+        ({"parts": [{"methods": ["knn"], "shot": 2}]}, ":8: parts.0.shot: unknown key 'shot'; did you mean shots"),
+        ({"parts": [{"methods": ["knn"]}, {"methods": ["knn"], "seeds": "two"}]}, ":8: parts.1.seeds: 'two' does not fit"),
+        ({"parts": [{"methods": ["knn"], "baseline": "knn"}]}, ":8: parts.0.baseline: all parts of a suite share its baseline"),
+        ({"parts": [{"methods": ["knn"], "shots": 2}]}, ":5: shots: every part says its own"),
+        ({"parts": ["knn"]}, ":8: parts: is no list of mappings"),
+        (
+            {"parts": [{"methods": ["knn"]}], "protocol": "setfit", "shots": None, "seeds": None, "dev": 3},
+            ": dev: 3 overrides protocol setfit",
+        ),
+        ({"parts": [{"methods": ["knn"]}, {"tasks": ["word-parity"]}]}, "methods: is missing"),
+    ],
+)
+def test_what_is_wrong_in_a_part_is_told_with_its_line(suite_file, keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        load_suite(suite_file(**{"methods": None, **keys}))
+    assert said in error.value.one_line()

@@ -256,7 +256,7 @@ def test_scoring_is_paid_for(small: tuple[Backbone, SmallTask]) -> None:
     assert 0 < flops["k-center"] < flops["margin"] < flops["forgetting"], "one look < three passes < five passes"
     assert flops["round-margin"] > flops["k-center"]
     for name, run in spent.items():
-        assert run.meter.flops >= spent["static-random"].meter.flops + flops[name] * 0.999, name
+        assert run.meter.flops > flops[name], f"{name}: training comes on top of choosing"
 
 
 def test_the_curve_has_a_dev_score_and_flops_for_every_round(small: tuple[Backbone, SmallTask]) -> None:

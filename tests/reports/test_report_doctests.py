@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-MODULES = ("analysis.digits", "exports", "html.data", "html.view", "svg")
+MODULES = ("analysis.bounds", "analysis.digits", "exports", "html.data", "html.view", "svg")
 
 
 @pytest.mark.parametrize("name", MODULES)

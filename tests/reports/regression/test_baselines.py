@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 
 import pytest
 from harness.reports.regression.baselines import bless_results, load_baseline
@@ -137,3 +139,36 @@ def test_best_needs_a_common_cell(run_suite, tmp_path):
         baseline_file("best", tmp_path)
     with pytest.raises(InputError, match="@last is chosen among baselines"):
         bless_results(run_suite(1), "last", tmp_path)
+
+
+def test_a_side_may_be_a_commit(run_suite, tmp_path, monkeypatch):
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    known = {"GIT_CONFIG_GLOBAL": os.devnull, "PATH": os.environ["PATH"]}
+    for role in ("AUTHOR", "COMMITTER"):
+        known |= {f"GIT_{role}_NAME": "a", f"GIT_{role}_EMAIL": "a@example.org"}
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], env=known, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "--quiet", "--initial-branch=main")
+    hashes = []
+    for seed, message in enumerate(("first", "second", "third")):
+        git("commit", "--quiet", "--allow-empty", "--message", message)
+        hashes.append(git("rev-parse", "HEAD"))
+        if message != "third":
+            bless_results(run_suite(seed + 1), message, tmp_path, commit=hashes[-1])
+    git("tag", "v1", hashes[0])
+
+    def blessed(text: str) -> str:
+        return load_side(text, store=tmp_path).provenance["baseline"]["name"]
+
+    assert [blessed(text) for text in ("v1", "HEAD~2", hashes[0], hashes[0][:9], "main~1")] == ["first"] * 4 + ["second"]
+    with pytest.raises(InputError, match=f"no baseline was blessed with commit {hashes[2][:12]}"):
+        load_side("main", store=tmp_path)
+    # without git the start of a hash is enough
+    monkeypatch.setenv("PATH", "")
+    assert blessed(hashes[1][:9]) == "second"
+    with pytest.raises(InputError, match="no such file or folder"):
+        load_side("v1", store=tmp_path)

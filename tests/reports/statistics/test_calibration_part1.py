@@ -18,6 +18,7 @@ DEFAULTS = (
     "arm × template",
     "IQM",
     "profile, simultaneous band",
+    "expected best of B",
     "random effects",
     "ASO, claim",
     "Bradley-Terry",

@@ -249,8 +249,10 @@ def test_expected_best_is_bounded_and_grows(values: list[float]) -> None:
 def test_budget_without_trials() -> None:
     assert st.expected_best([]).degenerate == "no finished trial"
     assert st.expected_best([0.5, NAN]).n_dropped == 1
-    curve = st.expected_best([0.1, 0.2, 0.3, 0.4], rng=np.random.default_rng(0), costs=[1, 1, 1, 1])
+    curve = st.expected_best([0.1, 0.2, 0.3, 0.4, 0.6, 0.9], costs=[1, 1, 1, 1, 1, 1])
     assert np.isfinite(curve.low[:2]).all() and np.isnan(curve.low[2:]).all() and curve.cost[1] == 2
+    # the best of one is a mean
+    assert (curve.low[0], curve.high[0]) == pytest.approx(st.mean_interval([0.1, 0.2, 0.3, 0.4, 0.6, 0.9]).interval)
     assert st.selection_gap([NAN], [0.5]).degenerate and st.selection_gap([0.5], [NAN]).estimate is None
 
 
