@@ -72,6 +72,7 @@ def test_it_plans_and_what_it_names_is_supported_somewhere(planned: Any) -> None
 
 
 def test_no_trial_fails(tmp_path: Path) -> None:
+    """103 trials and 13 artifacts: about a minute and a half of one CPU core, planning included."""
     session = api.run_session("all-quick", store=tmp_path / "store", device="cpu", workers=0)
     asked = {**session.plan.trials(), **{key: node.artifact for key, node in session.plan.artifacts().items()}}
     assert [f"{asked.get(done.run_key)}: {done.status}, {done.reason}" for done in session.failed] == []
