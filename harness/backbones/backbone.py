@@ -58,7 +58,7 @@ class Backbone(Pretrained):
         self.key_value_heads: int = getattr(config, "num_key_value_heads", None) or self.heads
         self.head_width: int = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or self.width // self.heads
         self.layers = len(self.layer_modules())
-        self.device = self.model.get_input_embeddings().weight.device  # type: ignore[operator]
+        self.device = self.model.get_input_embeddings().weight.device
         self.segments = getattr(config, "type_vocab_size", 0) > 1 or (
             getattr(config, "type_vocab_size", 0) == 1 and architecture.name == "bert"
         )
@@ -72,7 +72,7 @@ class Backbone(Pretrained):
     @property
     def core(self) -> Any:
         """The transformers model, also where a method put a `peft` model around it."""
-        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model  # type: ignore[operator]
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
 
     @property
     def base(self) -> Any:
