@@ -14,8 +14,9 @@ from typing import Any
 
 from harness.executors.by_name import check as check_executor
 from harness.executors.job import Settings
-from harness.planning import Plan, preflight
+from harness.planning import Plan
 from harness.planning import plan as _plan
+from harness.preflight import preflight
 from harness.results import Results
 from harness.session import Display, Session, Silent
 from harness.store import Store

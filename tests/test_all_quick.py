@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import api, catalog
-from harness.planning import preflight
+from harness.preflight import preflight
 from harness.protocols import PROTOCOLS
 from harness.suite import load_suite
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import api, catalog, planning
+from harness import api, catalog, planning, preflight
 from harness.depends import Memory, task_digest
 from harness.errors import InputError
 from harness.store import Store
@@ -108,15 +108,15 @@ def test_preflight_remembers_what_was_in_order(suite_file, monkeypatch, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     plan = api.plan(suite_file(seeds=3, shots=[1, 2]), device="cpu")
     drawn = []
-    real = planning._check_rows
-    monkeypatch.setattr(planning, "_check_rows", lambda trial: drawn.append(trial) or real(trial))
-    planning.preflight(plan)
+    real = preflight._check_rows
+    monkeypatch.setattr(preflight, "_check_rows", lambda trial: drawn.append(trial) or real(trial))
+    preflight.preflight(plan)
     assert [trial.train for trial in drawn] == [{"per_class": 2}, {"per_class": 1}]
     assert {trial.seeds["data"] for trial in drawn} == {0}
-    planning.preflight(plan)
+    preflight.preflight(plan)
     assert len(drawn) == 2
     with pytest.raises(InputError, match="asks for 77 rows"):
-        planning.preflight(api.plan(suite_file(shots=77), device="cpu"))
+        preflight.preflight(api.plan(suite_file(shots=77), device="cpu"))
 
 
 def test_digests_of_rows_are_remembered_by_what_makes_them(entries, monkeypatch, tmp_path) -> None:
