@@ -47,7 +47,7 @@ class SourcePrompts(Preparation):
     sources: list = setting([], help="names of the source tasks")  # type: ignore[type-arg]
     others: bool = setting(False, help="leave the trial's own task out of the sources")
     rows: int = setting(64, at_least=1, help="of each class of a source")
-    length: int = setting(20, at_least=1)
+    length: int = setting(10, at_least=1, help="that of the target's deep prompt: as there by default")
     steps: int = setting(300, at_least=1)
     learning_rate: float = setting(1e-2, above=0)
     batch_size: int = setting(16, at_least=1)

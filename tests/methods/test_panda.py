@@ -142,3 +142,10 @@ def test_refused_when_planning(suite_file: Callable[..., Path]) -> None:
     plan = api.plan(suite_file(methods=[{"name": "panda", "config": {"start": others}}], seeds=1), device="cpu")
     (node,) = plan.artifacts().values()
     assert node.artifact.config["sources"] == ["first-word-class"]
+
+
+def test_source_and_target_prompts_are_of_one_length_by_default() -> None:
+    from harness import catalog
+
+    preparation = catalog.load("preparation", "panda")
+    assert preparation().length == Panda().length == PromptTransfer().length == catalog.load("method", "deep-prompts")().length
