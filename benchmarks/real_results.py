@@ -32,7 +32,7 @@ def cell(scores: Sequence[float]) -> str:
         return f"{scores[0]:.3f} (1 seed)"
     result = mean_interval(scores)
     if result.ci_low is None or result.ci_high is None:
-        return f"{scores[0]:.3f} (all {len(scores)} equal)"
+        return "undefined" if scores[0] != scores[0] else f"{scores[0]:.3f} (all {len(scores)} equal)"
     return f"{result.estimate:.3f} [{result.ci_low:.3f}, {result.ci_high:.3f}]"
 
 
