@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -20,6 +21,7 @@ GRACE = 20.0  # seconds past its limit after which a trial that does not look at
 
 def _work(connection: Connection, settings: Settings) -> None:
     """A worker's life: receive a job's text, run it, say how it ended; None ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for module in ("harness.execute", "harness.backbones.load"):  # seconds of imports that no trial's time limit should pay
         importlib.import_module(module)
     last = 0.0
@@ -116,7 +118,8 @@ class LocalExecutor:
         ours, theirs = context.Pipe()
         before = os.environ.get("OMP_NUM_THREADS")
         os.environ["OMP_NUM_THREADS"] = str(self.settings.threads)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the parent's to handle
+        resource_tracker.ensure_running()  # here, because starting it lets SIGINT through again
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until the worker says itself that it ignores it
         try:
             process = context.Process(target=_work, args=(theirs, self.settings), daemon=True)
             process.start()

@@ -148,7 +148,7 @@ def test_ctrl_c_stops_cleanly_and_running_again_resumes(suite_file, run, tmp_pat
     wait_for_a_result(process, tmp_path / "store")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the worker too
     said, complained = process.communicate(timeout=60)
-    assert process.returncode == 130 and complained == "", complained
+    assert (process.returncode, complained) == (130, ""), said
     assert "stopped; run again to resume" in said
     again = run(suite)
     assert again.reused >= 1 and again.reused + len(again.outcomes) == 4
