@@ -19,6 +19,7 @@ from harness.errors import InputError, unknown_name
 from harness.formats import Format, is_format, population, sample, text_field
 from harness.identity import canonical
 from harness.method import Method
+from harness.protocols import check
 from harness.registry import method_kind
 from harness.seeds import Streams
 from harness.selection import Selection
@@ -221,6 +222,7 @@ def _task(spec: TaskSpec) -> Task:
         task: Task = cls(**spec.config)
     except InputError as error:
         raise error.located(key=f"tasks.{spec.name}") from None
+    check(task)
     return task
 
 

@@ -52,6 +52,7 @@ class Scored(Predictor):
 
     def __init__(self, backbone: ImageText, texts: Sequence[str], parts: Mapping[str, Tensor]) -> None:
         self.backbone, self.texts, self.parts = backbone, list(texts), dict(parts)
+        self.centres: Tensor | None = None  # what images are pulled to while training, [C, width]
 
     @property
     def prompts(self) -> TowerPrompts:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,9 +70,9 @@ def contrast(images: Tensor, texts: Tensor, scale: Tensor, said: Sequence[str]) 
     return 0.5 * (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target))
 
 
-def loss_of(model: CLIPModel, seed: int, step: int) -> Tensor:
+def loss_of(model: CLIPModel, tokens: Any, seed: int, step: int) -> Tensor:
     scenes, said = pairs_at(seed, step)
-    words = fast_tokenizer("masked")(said, padding=True, return_tensors="pt")
+    words = tokens(said, padding=True, return_tensors="pt")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         images = model.get_image_features(pixel_values=pixels(scenes)).pooler_output
         texts = model.get_text_features(input_ids=words["input_ids"], attention_mask=words["attention_mask"]).pooler_output
@@ -122,7 +123,7 @@ def pretrain(
     torch.manual_seed(seed)
     model = build()
     train(
-        model, partial(loss_of, model, seed), Schedule(steps, rate=1e-3, matrix_rate=0.01, decay=0.5, weight_decay=0.01), out,
+        model, partial(loss_of, model, fast_tokenizer("masked"), seed), Schedule(steps, rate=1e-3, matrix_rate=0.01, decay=0.5, weight_decay=0.01), out,
         probe=partial(probe, model), probe_every=250, checkpoints=checkpoints, save=partial(save, model), log=log, stop_at=stop_at,
     )  # fmt: skip
 
