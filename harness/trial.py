@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.identity import canonical, digest
 
-NUMERICS = 1  # raised whenever the engine's arithmetic changes the bytes of a trial's answer
+NUMERICS = 2  # raised whenever the engine's arithmetic changes the bytes of a trial's answer
 SCORER = 1  # raised whenever stored predictions would be scored differently
 
 

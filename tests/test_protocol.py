@@ -354,6 +354,28 @@ def test_another_precision_is_another_question(asked_twice: Any) -> None:
     asked_twice(lambda backbone, task: None, precision="bf16")
 
 
+def test_bf16_trains_as_fp32_does(suite_file: Write, mood_task: Path, run: Run, tmp_path: Path, backbone_folder: Any) -> None:
+    """Autocast kept the first bf16 copy of every trained weight for the whole run: the losses stood still and every score was chance."""
+    last: dict[str, tuple[float, float]] = {}
+    for precision in ("fp32", "bf16"):
+        session = run(
+            suite_file(
+                backbones=str(backbone_folder("masked_lm")),
+                tasks=["mood"],
+                methods=[{"name": "full-fine-tuning", "config": {"learning_rate": 3e-3, "head_rate": 0.05}}],
+                budget={"steps": 40},
+                seeds=1,
+                precision=precision,
+            )
+        )
+        (found,) = stored(tmp_path, session).values()
+        losses = found.curve()["loss"].dropna().to_numpy()
+        last[precision] = (losses[0], losses[-5:].mean())
+    (start, end), (rough_start, rough_end) = last["fp32"], last["bf16"]
+    assert abs(rough_start - start) < 0.05 and end < start - 0.1
+    assert rough_end < rough_start - 0.5 * (start - end)
+
+
 @pytest.mark.parametrize("what", ["NUMERICS", "SCORER"])
 def test_a_new_engine_or_scorer_version_is_another_question(asked_twice: Any, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """A metric was corrected; its old values stayed in the leaderboard."""

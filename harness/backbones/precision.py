@@ -18,5 +18,6 @@ def precision(backbone: Pretrained, kind: Precision = "fp32") -> Iterator[None]:
     """Run what is within in fp32, or in bf16 where autocast knows the operation safe; losses and log-softmax stay fp32."""
     if kind not in ("fp32", "bf16"):
         raise ValueError(f"precision {kind!r}: use 'fp32' or 'bf16'")
-    with torch.autocast(backbone.device.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
+    # No cache: a run is one autocast region, and a cached bf16 copy of a trained weight would outlive every update of that weight.
+    with torch.autocast(backbone.device.type, dtype=torch.bfloat16, enabled=kind == "bf16", cache_enabled=False):
         yield

@@ -117,7 +117,7 @@ def test_a_configuration_drawn_twice_is_chosen_like_any_other(suite_file, run, t
 def command(suite: Path, store: Path, *options: str) -> subprocess.Popen[str]:
     line = [sys.executable, "-m", "harness.cli", "run", str(suite), "--store", str(store), "--device", "cpu", *options]
     return subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1", "NAP": "2.5"}
     )
 
 
@@ -130,7 +130,7 @@ def wait_for_a_result(process: subprocess.Popen[str], store: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_kill_9_costs_no_more_than_the_running_trials(suite_file, run, tmp_path: Path, workers: int) -> None:
-    suite = suite_file(methods=[{"name": "naps", "config": {"seconds": 0.8}}], seeds=4)
+    suite = suite_file(methods=["naps"], seeds=4)
     process = command(suite, tmp_path / "store", "--workers", str(workers))
     wait_for_a_result(process, tmp_path / "store")
     process.send_signal(signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_kill_9_costs_no_more_than_the_running_trials(suite_file, run, tmp_path:
 
 
 def test_ctrl_c_stops_cleanly_and_running_again_resumes(suite_file, run, tmp_path: Path) -> None:
-    suite = suite_file(methods=[{"name": "naps", "config": {"seconds": 0.8}}], seeds=4)
+    suite = suite_file(methods=["naps"], seeds=4)
     process = command(suite, tmp_path / "store", "--workers", "1")
     wait_for_a_result(process, tmp_path / "store")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the worker too
