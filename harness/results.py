@@ -39,7 +39,7 @@ TRIAL_COLUMNS: dict[str, str] = {
     "seed": "int: replicate number; equal numbers share all streams that vary",
     "seeds": "named streams, canonical JSON",
     "data_digest": "digest of the rows and demonstrations drawn: arms are paired on a seed only where it agrees",
-    "status": "ok | failed | diverged | out_of_memory | timed_out | unsupported | missing",
+    "status": "ok | failed | diverged | out_of_memory | timed_out | unsupported | missing | undefined (it answered, but the metric has no value there)",
     "reason": "one line or None",
     "score": "float or None: primary metric on test",
     "dev_score": "float or None: primary metric on dev",
@@ -93,8 +93,15 @@ class TaskScores:
 STREAM_COLUMNS = ("trial_id", "step", "value", "n")
 
 
+TRY_COLUMNS = ("trial_id", "config", "dev_score", "seconds")
+
+
 def _no_streams() -> pd.DataFrame:
     return pd.DataFrame(columns=list(STREAM_COLUMNS))
+
+
+def _no_tries() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(TRY_COLUMNS))
 
 
 @dataclass
@@ -107,6 +114,8 @@ class Results:
     streams : columns trial_id, step, value, n: the primary metric on the n examples that met a trial at each step (or round) of a
         test-time stream; empty for other protocols.
     media : trial_id -> its pictures (loaded lazily by `media_loader`).
+    tries : columns trial_id, config, dev_score, seconds: the configurations that a tuned trial's own was chosen from, in the order drawn, with
+        the mean dev score over tuning seeds (NaN where one failed) and the mean seconds of training one.
     artifacts : what recipes and preparations made for these trials and what that cost; columns of `harness.artifact_costs.COLUMNS`.
     """
 
@@ -118,6 +127,7 @@ class Results:
     streams: pd.DataFrame = field(default_factory=_no_streams)
     media_loader: Any = None
     artifacts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tries: pd.DataFrame = field(default_factory=_no_tries)
 
     def records(self, trial_id: str) -> pd.DataFrame:
         """Per-example records of one trial; an empty frame where none are kept."""

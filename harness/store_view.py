@@ -13,7 +13,7 @@ from harness.artifact_costs import artifact_costs
 from harness.errors import InputError
 from harness.identity import canonical, digest
 from harness.outcome import Media
-from harness.results import CURVE_COLUMNS, STREAM_COLUMNS, TRIAL_COLUMNS, Results, TaskScores
+from harness.results import CURVE_COLUMNS, STREAM_COLUMNS, TRIAL_COLUMNS, TRY_COLUMNS, Results, TaskScores
 from harness.store import Store, Stored
 from harness.task import Task
 from harness.trial import Trial, backbone_name
@@ -65,6 +65,7 @@ class _View:
         self.stored: dict[str, Stored] = {}
         self.curves: list[pd.DataFrame] = []
         self.streams: list[pd.DataFrame] = []
+        self.tries: dict[str, list[tuple[Any, ...]]] = {}
         self._tasks: dict[str, Task | None] = {}
 
     def add(self, plan: Mapping[str, Any], cell: Mapping[str, Any]) -> None:
@@ -116,6 +117,8 @@ class _View:
         return self._tasks[key]
 
     def _answer(self, trial: Trial, stored: Stored) -> dict[str, Any]:
+        from harness.metrics import get
+
         result = stored.result
         facts, costs, scores = result["facts"], result["costs"], result["scores"]
         task = self._task(trial)
@@ -125,11 +128,14 @@ class _View:
         if len(curve):
             self.curves.append(curve.assign(trial_id=trial.trial_id))
         ok = result["status"] == "ok"
+        no_value = ok and scores.get(primary) is None  # not a failure to run: the correlation of a constant answer, say
         tuned = facts.get("tuning")
+        if tuned:
+            self.tries[trial.trial_id] = _tries(trial.trial_id, tuned)
         return {
             **({"config": canonical(tuned["config"])} if tuned else {}),
-            "status": result["status"],
-            "reason": result["reason"],
+            "status": "undefined" if no_value else result["status"],
+            "reason": f"{primary} is undefined: {get(primary).undefined}" if no_value and primary else result["reason"],
             "metric": primary,
             "score": scores.get(primary) if ok else None,
             "dev_score": result["dev_score"],
@@ -155,7 +161,8 @@ class _View:
         scores = self._scores(frame)
         streams = pd.concat(self.streams, ignore_index=True) if self.streams else pd.DataFrame(columns=list(STREAM_COLUMNS))
         curves = curves.reindex(columns=["trial_id", *CURVE_COLUMNS])
-        return Results(frame, scores, curves, provenance, self._records, streams, self._media)
+        tries = pd.DataFrame([row for rows in self.tries.values() for row in rows], columns=list(TRY_COLUMNS))
+        return Results(frame, scores, curves, provenance, self._records, streams, self._media, tries=tries)
 
     def _scores(self, frame: pd.DataFrame) -> dict[str, TaskScores]:
         scores: dict[str, TaskScores] = {}
@@ -204,6 +211,16 @@ def _along_the_stream(metric: str, loaded: Mapping[str, pd.DataFrame]) -> list[p
         rows = [(trial_id, edges[i], *_metric_at(get(metric), statistics[stretch == i])) for i in np.unique(stretch)]
         found.append(pd.DataFrame(rows, columns=list(STREAM_COLUMNS)))
     return found
+
+
+def _tries(trial_id: str, tuned: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """A row of TRY_COLUMNS for each configuration; one that did not succeed on every tuning seed has no score, as when choosing."""
+    asked = max((len(one["dev_scores"]) for one in tuned["tries"]), default=0)
+    each = tuned["seconds_train"] / max(len(tuned["tries"]), 1)
+    return [
+        (trial_id, canonical(one["config"]), float(np.mean(one["dev_scores"])) if asked and len(one["dev_scores"]) == asked else np.nan, each)
+        for one in tuned["tries"]
+    ]
 
 
 def _metric_at(metric: Any, statistics: np.ndarray) -> tuple[float, int]:
@@ -282,4 +299,5 @@ def _joined(ours: Results, theirs: Results) -> Results:
         ours.streams,
         ours.media_loader,
         ours.artifacts,
+        ours.tries,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import InputError
+from harness.identity import canonical
 from harness.results import TRIAL_COLUMNS, Results
 
 from ..statistics.result import Floats
@@ -19,7 +21,7 @@ from .model import Column
 
 Ints = NDArray[np.intp]
 FACTORS = ("task", "backbone", "shots", "demonstrations", "selection")
-FAILED = ("failed", "diverged", "out_of_memory", "timed_out")
+FAILED = ("failed", "diverged", "out_of_memory", "timed_out", "undefined")
 STATUSES = ("ok", *FAILED, "unsupported", "missing")
 
 
@@ -89,7 +91,8 @@ def build_grids(results: Results, families: Sequence[str] = ()) -> list[Grid]:
     trials["family"] = trials["family"].fillna("all").astype(str)
     trials["arm"] = trials["arm"].astype(str)
     trials["imported"] = trials["imported"].eq(True)
-    # one trial that two suites planned is one result
+    trials["block"] = trials["block"].map(_without_template)
+    # one trial that two suites planned, or that was planned under two templates and uses none, is one result
     trials = trials.drop_duplicates(["family", "arm", "block", "template", "seed", "trial_id", "run_key"])
     known = sorted(trials["family"].unique())
     for name in families:
@@ -172,6 +175,15 @@ def _column_keys(trials: pd.DataFrame) -> pd.Series:
     if blocks_per_key.max() > 1:
         key = key.where(block.groupby([key, template]).transform("nunique") <= 1, key + " · " + block)
     return key
+
+
+def _without_template(block: Any) -> Any:
+    """The template is a factor of its own; with it in the block, an arm that uses no template would stand in columns apart."""
+    try:
+        factors = json.loads(block)
+    except (TypeError, ValueError):
+        return block
+    return canonical({name: value for name, value in factors.items() if name != "template"}) if isinstance(factors, dict) else block
 
 
 def _text(value: Any) -> str:

@@ -11,9 +11,10 @@ import pandas as pd
 from harness.results import Results
 
 from ..statistics.sequential import planned_looks, unplanned
+from .grid import FAILED
 from .model import Options
 
-FINISHED = ("ok", "failed", "diverged", "out_of_memory", "timed_out")
+FINISHED = ("ok", *FAILED)
 
 
 def suites_of(results: Results, names: Sequence[str] | None = None) -> list[Mapping[str, Any]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from harness.reports.analysis.build import analyse
 from harness.reports.imports.command import import_results
 
 from harness.cli import main
+from harness.store import load_results
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +56,18 @@ def test_a_file_in_the_way_gives_one_line(store: Path, tmp_path: Path, capsys: p
     (tmp_path / "out").write_text("")
     assert main(["report", str(store), "-o", str(tmp_path / "out")]) == 2
     assert "is a file" in capsys.readouterr().err
+
+
+def test_an_undefined_score_and_an_arm_without_templates(suite_file, mood_task: Path, run, tmp_path: Path) -> None:
+    """A constant answer has no correlation: it counts with the floor and says why. An arm without templates meets those that have several."""
+    mood = mood_task / "mood.yaml"
+    more = '  looks:\n    text: "{{ answer }} : {{ line }}"\n    answers: {sad: bad, glad: good}\n'
+    mood.write_text(mood.read_text() + more + "metrics: [mcc]\nfloor: 0\n", encoding="utf-8")
+    suite = suite_file(methods=["majority", "zero-shot", "knn"], tasks=[{"name": "mood", "templates": ["feels", "looks"]}])
+    run(suite)
+    family = analyse(load_results(tmp_path / "store")).families[0]
+    assert [column.key for column in family.columns] == ["mood"]
+    cell = next(cell for cell in family.cells if cell.arm == "majority")
+    assert (cell.n_planned, cell.n_failed, cell.mean) == (2, 2, 0.0)
+    reasons = {failure.reason for failure in family.failures if failure.arm == "majority"}
+    assert reasons == {"mcc is undefined: gold or predictions have only one class"}
