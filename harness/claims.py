@@ -35,6 +35,7 @@ ExactMeasure = Literal[
     "added_parameters",  # of a recipe's product, over the other arm's, by the recipe's own formula
 ]
 CostMeasure = Literal["step_flops", "step_saved_bytes", "step_tokens"]
+Relation = Literal["better", "not_worse", "equivalent", "less", "steadier"]
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,17 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Claim:
-    """name : slug, unique within its method.  text : what the paper says.  against : what `arm` is compared with."""
+    """name : slug, unique within its method.  text : what the paper says.  against : what `arm` is compared with.
+
+    investigated : what was found out about a verdict other than "holds", or what a reader must know to weigh one.
+    """
 
     name: str
     text: str
     arm: Arm = field(kw_only=True)
     against: Arm | None = field(default=None, kw_only=True)
     stand_in: str | None = field(default=None, kw_only=True)
+    investigated: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +145,7 @@ class Scores(Claim):
 
     measure: str = "score"
     against_measure: str | None = None  # of the other arm, where it is another: two numbers of one method, say
-    relation: Literal["better", "not_worse", "equivalent", "less", "steadier"]
+    relation: Relation
     margin: float
     tasks: tuple[str, ...]
     backbone: str

@@ -34,6 +34,7 @@ from harness.results import Results
 from harness.trial import Trial
 
 FORMAT = 1
+VERDICTS = "claims.json"  # of the claims that were judged with this store
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Store:
         self.check_place(self.root)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            _write_text(marker, canonical({"format": FORMAT}) + "\n")
+            write_text(marker, canonical({"format": FORMAT}) + "\n")
         except OSError as error:
             raise _unwritable(self.root, error) from None
 
@@ -204,19 +205,19 @@ class Store:
             if keep == "none" or (keep == "small" and outcome.costs.stored_bytes > LARGEST_SMALL):
                 shutil.rmtree(work / "adapted")
         head = {"format": FORMAT, "trial": trial.value(), "depends_on": dict(depends_on), "started": started}
-        _write_text(work / "trial.json", canonical(head) + "\n")
-        _write_text(work / "result.json", json.dumps(outcome.result(), sort_keys=True, ensure_ascii=False, indent=1) + "\n")
+        write_text(work / "trial.json", canonical(head) + "\n")
+        write_text(work / "result.json", json.dumps(outcome.result(), sort_keys=True, ensure_ascii=False, indent=1) + "\n")
         if outcome.records is not None:
             outcome.records.to_parquet(work / "records.parquet", index=False, compression="zstd")
         if outcome.curve is not None and len(outcome.curve):
             outcome.curve.to_parquet(work / "curve.parquet", index=False, compression="zstd")
-        _write_text(work / "log.txt", outcome.log)
+        write_text(work / "log.txt", outcome.log)
         for item in outcome.media:
             (work / "media").mkdir(exist_ok=True)
             if (work / "media" / item.name).exists():
                 raise InputError(f"two pictures of one trial are named {item.name}", expected="names that are unique within a trial")
             (work / "media" / item.name).write_bytes(item.data)
-        _write_text(work / "checksums.json", canonical(checksums(work)) + "\n")
+        write_text(work / "checksums.json", canonical(checksums(work)) + "\n")
 
     def folders(self) -> Iterator[Path]:
         """Every trial folder, damaged ones too, in a fixed order; half-written ones are none."""
@@ -227,7 +228,7 @@ class Store:
         file = self.root / "suites" / f"{manifest['suite']}.{digest(manifest['cells'])[:12]}.json"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            _write_text(file, json.dumps(manifest, sort_keys=True, ensure_ascii=False) + "\n")
+            write_text(file, json.dumps(manifest, sort_keys=True, ensure_ascii=False) + "\n")
         except OSError as error:
             raise _unwritable(self.root, error) from None
         return file
@@ -275,7 +276,7 @@ def _unwritable(root: Path, error: OSError) -> InputError:
     return InputError(f"cannot be written: {error.strerror}", file=root, expected=hint)
 
 
-def _write_text(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
     """Whole or not at all: written beside and renamed."""
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     beside.write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -12,7 +13,7 @@ import pandas as pd
 from harness import artifact_store
 from harness.errors import InputError
 from harness.outcome import FINAL
-from harness.store import Store
+from harness.store import VERDICTS, Store, write_text
 
 
 def check(store: Store, *, repair: bool = False) -> tuple[int, list[tuple[Path, str]]]:
@@ -52,7 +53,18 @@ def merge(target: Store, source: Store) -> int:
     for name in ("suites", "imported"):
         if (source.root / name).exists():
             shutil.copytree(source.root / name, target.root / name, dirs_exist_ok=True)
+    _merge_verdicts(target.root / VERDICTS, source.root / VERDICTS)
     return copied
+
+
+def _merge_verdicts(target: Path, source: Path) -> None:
+    """Verdicts of claims that `target` has none of, or none that was run for."""
+    if not source.is_file():
+        return
+    mine = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
+    theirs = json.loads(source.read_text(encoding="utf-8"))
+    mine |= {name: verdict for name, verdict in theirs.items() if mine.get(name, {}).get("result", "not run") == "not run"}
+    write_text(target, json.dumps(mine, indent=1, sort_keys=True))
 
 
 def collect(store: Store, *, dry: bool = False) -> list[Path]:

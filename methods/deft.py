@@ -6,7 +6,8 @@ where o are the outputs of the feed-forward layers' activation function: a smoot
 encoder-decoder, encoder and decoder are averaged apart and added. Only what the inner method trains is trained.
 Nearest neighbours: none; every method it runs over is its own baseline (`alpha: 0` is that method bit for bit).
 Taken from the released code (IBM/DEFT): alpha 1, epsilon 1e-7 (its prompt-tuning script has 20), and that padding counts;
-`padding: false` leaves it out. The later variant that learns layers' weights and skips layers (ADA-DEFT) is left out.
+`padding: false` leaves it out. ADA-DEFT, the later version's variant that learns a weight for each layer and skips feed-forward blocks when
+answering, is left out: the released code does not have it, and a formula of our own should not bear its name.
 The gradient of the penalty is small where |o| is well above sqrt(epsilon): few activations reach zero in a short training.
 """
 

@@ -13,7 +13,7 @@ calls are our choices.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from harness.backbones.generation import Generated
     from harness.training import Run
 
-HOOKS = ("calculator", "retriever", "guardrail")
+HOOKS: Mapping[str, Callable[[HookedWriter], Hook]] = {
+    "calculator": lambda writer: Calculator(),
+    "retriever": lambda writer: Retriever(writer.knowledge),
+    "guardrail": lambda writer: Guardrail(writer.guess),
+}
 BATCH = 64  # answers written side by side
 
 
@@ -82,12 +86,9 @@ class HookedWriter(Predictor):
     def __init__(self, method: LanguageHooks, backbone: Backbone, task: Task, run: Run) -> None:
         self.method, self.backbone, self.task, self.run = method, backbone, task, run
         self.template = template_of(task, run.template)
-        knowledge: Sequence[str] = getattr(task, "knowledge", ())
-        made: dict[str, Hook] = {"calculator": Calculator(), "guardrail": Guardrail(self.guess)}
-        if "retriever" in method.hooks:
-            made["retriever"] = Retriever(knowledge)
-        self.hooks = [made[name] for name in method.hooks]
-        self.offers = ("knowledge",) if knowledge else ()
+        self.knowledge: Sequence[str] = getattr(task, "knowledge", ())
+        self.hooks = [HOOKS[name](self) for name in method.hooks]
+        self.offers = ("knowledge",) if self.knowledge else ()
         self.answers: list[Answer] = []
 
     def predict(self, examples: Sequence[Example]) -> Predictions:

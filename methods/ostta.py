@@ -2,13 +2,14 @@
 
 Each batch is also answered by the frozen source model o. With c = argmax p_o(x), a sample is adapted on only if p_a(x)[c] >= p_o(x)[c]
 (paper, Figure 6): the crowd of right samples raises the confidence of samples like them, and lowers that of wrong and unknown ones.
-Entropy is minimised on what is kept; everything else is TENT's (or EATA's, `loss: eta`, whose filter applies as well).
+Entropy is minimised on what is kept; everything else is TENT's (or ETA's, `loss: eta`, whose filter applies as well).
 At the first batch both models are equal, and everything is kept. Where nothing is kept there is no step (`when_none: skip`).
 Nearest neighbours: tent (`filter: none` is TENT bit for bit), a fixed threshold of confidence or entropy (`filter: confidence, entropy`).
 No code of the authors is public. From re-implementations come: Adam 1e-3; both models use batch statistics (`source_statistics: running` for
 the other reading; then the first batch need not be kept whole); `diversity` .1 to 1 there, 0 here, as the paper adds the filter to TENT as
 it is; in one of them for image-text models a confidence must rise by .05 (`rise`), all samples count when none is kept (`when_none: all`),
 and answers come from a pass after the step (`answer: after`).
+Left out: the filter over SWR+NSP, and CoTTA as a baseline, which the paper has beside TENT and EATA; the filter itself does not change there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from harness.methods.test_time import AdaptedPredictor, EntropyMinimisation, SourcePredictor, entropy
 from torch import Tensor
 
-from harness.claims import Arm, Exact, Scores
+from harness.claims import Arm, Exact, ExactMeasure, Relation, Scores
 from harness.registry import method
 from harness.settings import choice, setting
 from harness.task import Task
@@ -89,97 +90,72 @@ class FilteredPredictor(AdaptedPredictor):
         return logits, measures
 
 
-LONG: Mapping[str, Any] = {"tasks": ("scene-stream-long",), "backbone": "tiny-convnet", "shots": 0, "margin": 0.02}
+TESTS = "tests/methods/test_test_time.py::"
 # A round here is 12 steps, twenty are 240; the paper's fifty are tens of thousands. At its rate of 1e-3 nothing that happens late can be
-# seen, so claims about the long run are asked at 3e-2: of 1e-3, 5e-3, 1e-2 and 3e-2 the first at which TENT's accuracy fell on seed 100,
-# which is none of the seeds reported on. OSTTA had not been run at it when this was written.
+# seen, so claims about the long run are asked at 3e-2: of 1e-3, 5e-3, 1e-2 and 3e-2 the first at which TENT's accuracy fell in a pilot on
+# seed 100. OSTTA had not been run at it when this was written. The pilot met the things of version 1 of the stream, for seeds differ in the
+# order of arrival alone; the claims are asked on those of version 2.
 FAST: Mapping[str, Any] = {"learning_rate": 3e-2}
 
+
+def _exact(name: str, text: str, measure: ExactMeasure, arm: Arm, test: str, against: Arm | None = None) -> Exact:
+    return Exact(name, text, measure=measure, arm=arm, against=against, equals=Fraction(0), stand_in=TESTS + test)
+
+
+def _long(
+    name: str, text: str, arm: Arm, against: Arm, metric: str, relation: Relation, test: str, against_metric: str | None = None
+) -> Scores:
+    """A claim about twenty rounds of the stream, half of it unknown."""
+    return Scores(
+        name, text, arm=arm, against=against, measure=f"metric:{metric}", against_measure=against_metric and f"metric:{against_metric}",
+        relation=relation, margin=0.02, tasks=("scene-stream-long",), backbone="tiny-convnet", shots=0, stand_in=TESTS + test,
+    )  # fmt: skip
+
+
 claims = [
-    Exact(
+    _exact(
         "keeps-the-first-batch-whole",
         "before the first step the adapted model is the source model, so that no confidence has fallen and nothing is dropped",
-        measure="dropped_at_start",
-        arm=Arm("ostta"),
-        equals=Fraction(0),
-        stand_in="tests/methods/test_test_time.py::test_the_first_batch_is_kept_whole",
+        "dropped_at_start", Arm("ostta"), "test_the_first_batch_is_kept_whole",
     ),
-    Exact(
+    _exact(
         "reset-is-the-start",
         "after a reset a stream is answered as it was from the start, bit for bit",
-        measure="changed_by_reset",
-        arm=Arm("ostta"),
-        equals=Fraction(0),
-        stand_in="tests/methods/test_test_time.py::test_reset_is_the_start_bit_for_bit",
+        "changed_by_reset", Arm("ostta"), "test_reset_is_the_start_bit_for_bit",
     ),
-    Exact(
+    _exact(
         "tent-and-a-filter",
         "without its filter OSTTA is TENT",
-        measure="stream_difference",
-        arm=Arm("ostta", {"filter": "none"}),
-        against=Arm("tent"),
-        equals=Fraction(0),
-        stand_in="tests/methods/test_test_time.py::test_without_its_filter_it_is_tent_bit_for_bit",
+        "stream_difference", Arm("ostta", {"filter": "none"}), "test_without_its_filter_it_is_tent_bit_for_bit", Arm("tent"),
     ),
-    Scores(
+    _long(
         "tent-drifts",
         "half of the stream being unknown, TENT loses accuracy on known classes in the long run (a source model's stays as it is)",
-        arm=Arm("tent", FAST),
-        against=Arm("source"),
-        measure="metric:accuracy_drift",
-        relation="less",
-        stand_in="tests/methods/test_test_time.py::test_trained_are_scales_and_shifts_alone",
-        **LONG,
+        Arm("tent", FAST), Arm("source"), "accuracy_drift", "less", "test_trained_are_scales_and_shifts_alone",
     ),
-    Scores(
+    _long(
         "less-error-than-tent",
         "half of the stream being unknown, TENT with the filter ends with less error on known classes than TENT",
-        arm=Arm("ostta", FAST),
-        against=Arm("tent", FAST),
-        measure="metric:last_round_accuracy",
-        relation="better",
-        stand_in="tests/methods/test_test_time.py::test_the_filter_is_the_sign_of_the_change_of_confidence",
-        **LONG,
+        Arm("ostta", FAST), Arm("tent", FAST), "last_round_accuracy", "better", "test_the_filter_is_the_sign_of_the_change_of_confidence",
     ),
-    Scores(
+    _long(
         "stays-flat",
         "with the filter accuracy on known classes does not fall in the long run",
-        arm=Arm("ostta", FAST),
-        against=Arm("source"),
-        measure="metric:accuracy_drift",
-        relation="not_worse",
-        stand_in="tests/methods/test_test_time.py::test_nothing_kept_is_no_step",
-        **LONG,
+        Arm("ostta", FAST), Arm("source"), "accuracy_drift", "not_worse", "test_nothing_kept_is_no_step",
     ),
-    Scores(
+    _long(
         "change-tells-right-answers-better",
         "the change of confidence tells right answers from all others better than confidence itself does",
-        arm=Arm("ostta"),
-        against=Arm("ostta"),
-        measure="metric:auroc_right_change",
-        against_measure="metric:auroc_right",
-        relation="better",
-        stand_in="tests/methods/test_test_time.py::test_pixels_of_a_segmentation_are_filtered_like_pictures",
-        **LONG,
+        Arm("ostta"), Arm("ostta"), "auroc_right_change", "better", "test_pixels_of_a_segmentation_are_filtered_like_pictures", "auroc_right",
     ),
-    Scores(
+    _long(
         "less-error-than-tent-at-the-papers-rate",
         "the same at the paper's learning rate, for as long as this stream is",
-        arm=Arm("ostta"),
-        against=Arm("tent"),
-        measure="metric:last_round_accuracy",
-        relation="better",
-        stand_in="tests/methods/test_test_time.py::test_the_filter_is_the_sign_of_the_change_of_confidence",
-        **LONG,
+        Arm("ostta"), Arm("tent"), "last_round_accuracy", "better", "test_the_filter_is_the_sign_of_the_change_of_confidence",
     ),
-    Scores(
+    _long(
         "keeps-more-precisely-than-a-threshold",
         "of what is kept a larger share is right than of what a fixed threshold of confidence keeps",
-        arm=Arm("ostta"),
-        against=Arm("ostta", {"filter": "confidence"}),
-        measure="metric:kept_precision",
-        relation="better",
-        stand_in="tests/methods/test_test_time.py::test_fixed_thresholds",
-        **LONG,
+        Arm("ostta"), Arm("ostta", {"filter": "confidence"}), "kept_precision", "better", "test_fixed_thresholds",
     ),
-]
+]  # fmt: skip

@@ -18,9 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness.tasks.world import tokenizer
+from harness.tasks.world import prompted, tokenizer
+from harness.tasks.world.meaning import Sampler
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from harness.templates import Rendered
 
 Loss = Callable[[int], torch.Tensor]
 """Step -> the loss of that step's batch."""
@@ -99,6 +102,23 @@ def weighted_loss(logits: torch.Tensor, targets: NDArray[np.int64], weights: NDA
     losses = torch.nn.functional.cross_entropy(logits.float(), torch.from_numpy(targets), reduction="none")
     weight = torch.from_numpy(weights)
     return (losses * weight).sum() / weight.sum()
+
+
+@torch.no_grad()
+def word_accuracy(drawn: prompted.Prompted, logits: Callable[[Rendered], torch.Tensor]) -> dict[str, float]:
+    """Accuracy of the most likely answer word, by task: 60 rows outside pool and test, the first template. logits : of a gap, [vocabulary]."""
+    result, encode = {}, tokenizer.encoder()
+    for task in drawn.tasks:
+        if task.kind == "generation":
+            continue
+        sampler, right = Sampler(np.random.default_rng(404)), 0
+        for _ in range(60):
+            row = drawn.row(task, sampler)
+            rendered = drawn.templates[task.name][0].render(row.inputs, task.labels)
+            words = [encode(answer)[0] for answer in rendered.answers or ()]
+            right += int(logits(rendered)[words].argmax()) == row.target
+        result[task.name.removeprefix("world-")] = right / 60
+    return result
 
 
 def fast_tokenizer(kind: str) -> PreTrainedTokenizerFast:

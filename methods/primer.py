@@ -4,10 +4,13 @@ A recipe: a small GPT-2 is pretrained on plain text of the world, and its produc
 (1) the feed-forward activation is max(0, x)^2; (2) behind the query, key and value projections stands a causal depthwise convolution of
 three taps, w[0] x[t] + w[1] x[t-1] + w[2] x[t-2], one filter a channel, no bias, started at 1/2, 1/6, 1/6. Each is an option, so that parts
 can be taken alone; `activation: relu, convolution: 1` is the vanilla recipe (a single tap of 1/2 would halve the projection, so 1 puts none in).
-`norm: product` is the paper's variance mean(x (x - mean)).
+The full Primer of the released code (gin/models/medium_primer.gin) is `shared_query_key: true, norm: product, feed_forward_norm: after`
+beside both: keys stand behind one projection and its convolution, and queries are a square matrix's product with them; the variance is
+mean(x (x - mean)); attention is normed before it, the feed-forward branch at its end, before the residual is added.
 Departs from the paper: GPT-2's learned positions in place of T5's relative ones, 0.1-1M parameters in place of 20-500M; AdamW for vectors and
 embeddings, Muon for matrices, in place of Adafactor; a constant rate after the warm-up, so that a point on the way is not held back by a
-decay that the end has had. Left out: shared query-key projections and moved norms of the full Primer, and the search itself.
+decay that the end has had; where queries and keys are shared, the biases of GPT-2's projections stay on keys and values.
+Left out: the search itself.
 """
 
 from __future__ import annotations
@@ -50,6 +53,10 @@ class Primer(Recipe):
     )
     convolution: int = setting(3, at_least=1, at_most=8, help="taps behind each of query, key and value; 1: none")
     norm: str = setting("layer", one_of=("layer", "product"), help="product: the variance is mean(x (x - mean))")
+    shared_query_key: bool = setting(False, help="of the full Primer: queries are a matrix's product with the keys")
+    feed_forward_norm: str = setting(
+        "before", one_of=("before", "after"), help="after, of the full Primer: at the end of the feed-forward branch"
+    )
     width: int = setting(64, at_least=8)
     layers: int = setting(2, at_least=1)
     heads: int = setting(4, at_least=1)
@@ -69,7 +76,10 @@ class Primer(Recipe):
         options |= {"vocab_size": tokenizer.SIZE, "n_embd": self.width, "n_layer": self.layers, "n_head": self.heads}
         config = GPT2Config(**options)
         parts: dict[str, Any] = {"convolution": self.convolution} if self.convolution > 1 else {}
-        setattr(config, KEY, parts | ({"norm": self.norm} if self.norm != "layer" else {}))
+        parts |= {"norm": self.norm} if self.norm != "layer" else {}
+        parts |= {"shared_query_key": True} if self.shared_query_key else {}
+        parts |= {"feed_forward_norm": self.feed_forward_norm} if self.feed_forward_norm != "before" else {}
+        setattr(config, KEY, parts)
         return config
 
     def model(self, seed: int) -> Any:
@@ -118,10 +128,11 @@ class Primer(Recipe):
         run.notes["flops_per_step"] = flops
 
     def parameters(self) -> int:
-        """Embeddings of tokens and positions, and in each layer two norms, attention, feed-forward and 3 x taps x width of convolutions."""
-        width = self.width
-        layer = 4 * width + (4 * width**2 + 4 * width) + (8 * width**2 + 5 * width)
-        layer += 3 * self.convolution * width if self.convolution > 1 else 0
+        """Embeddings of tokens and positions, and in each layer two norms, attention, feed-forward and taps x width of each convolution:
+        three of them, and three biases of projections, or two where queries and keys share theirs."""
+        width, projected = self.width, 2 if self.shared_query_key else 3
+        layer = 4 * width + (4 * width**2 + (projected + 1) * width) + (8 * width**2 + 5 * width)
+        layer += projected * self.convolution * width if self.convolution > 1 else 0
         return (tokenizer.SIZE + 512) * width + self.layers * layer + 2 * width
 
 

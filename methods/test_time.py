@@ -86,7 +86,11 @@ class EntropyMinimisation(StreamMethod):
     diversity: float = setting(
         0.0, at_least=0, help="weight of the entropy of the batch's mean prediction, which is raised so that not all become one class"
     )
-    loss: str = setting("tent", one_of=("tent", "eta"), help="eta: confident and not redundant samples alone, the surer the heavier")
+    loss: str = setting(
+        "tent",
+        one_of=("tent", "eta"),
+        help="eta: EATA without its Fisher penalty, on sure and not redundant samples alone, the surer the heavier",
+    )
     entropy_share: float = setting(0.4, above=0, help="of eta: samples above this share of the largest entropy, ln C, are left out")
     redundancy: float = setting(
         0.4, above=0, at_most=1, help="of eta: samples whose cosine with the running mean prediction is above it, too"
@@ -165,7 +169,7 @@ class AdaptedPredictor(SourcePredictor):
         return keep
 
     def _eta(self, logits: Tensor, entropies: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """EATA's choice without its Fisher penalty, which needs source samples (Niu et al. 2022, arXiv 2204.02610, eqs. 3 to 5)."""
+        """ETA: EATA's choice and weights of samples without its Fisher penalty (Niu et al. 2022, arXiv 2204.02610, eqs. 3 to 5)."""
         margin = self.method.entropy_share * float(np.log(logits.shape[1]))
         probabilities = logits.softmax(dim=1)
         keep = keep & (entropies < margin)

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from harness.tasks.world import pretraining, prompted, tokenizer
-from harness.tasks.world.meaning import Sampler
 from numpy.typing import NDArray
 from transformers import T5Config, T5ForConditionalGeneration
 
 from harness.registry import recipe
+from harness.templates import Rendered
 
-from .pretraining import SIZES, Schedule, command, save, say, train
+from .pretraining import SIZES, Schedule, command, save, say, train, word_accuracy
 
 
 def build(size: str = "tiny") -> T5ForConditionalGeneration:
@@ -58,24 +58,15 @@ def trimmed(array: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
     return array[:, : int((array != gap).any(0).nonzero()[0][-1]) + 1]
 
 
-@torch.no_grad()
 def probe(model: T5ForConditionalGeneration, drawn: prompted.Prompted) -> dict[str, float]:
-    """Accuracy of the most likely answer word, by task: rows outside pool and test, the first template."""
-    result = {}
+    """Accuracy of the most likely answer word, by task."""
     encode = tokenizer.encoder()
-    for task in drawn.tasks:
-        if task.kind == "generation":
-            continue
-        sampler, right = Sampler(np.random.default_rng(404)), 0
-        for _ in range(60):
-            row = drawn.row(task, sampler)
-            rendered = drawn.templates[task.name][0].render(row.inputs, task.labels)
-            ids = torch.tensor([[*encode(rendered.before), tokenizer.EOS]])
-            scores = model(input_ids=ids, decoder_input_ids=torch.tensor([[tokenizer.PAD]])).logits[0, 0]
-            words = [encode(answer)[0] for answer in rendered.answers or ()]
-            right += int(scores[words].argmax()) == row.target
-        result[task.name.removeprefix("world-")] = right / 60
-    return result
+
+    def first(rendered: Rendered) -> torch.Tensor:
+        ids = torch.tensor([[*encode(rendered.before), tokenizer.EOS]])
+        return model(input_ids=ids, decoder_input_ids=torch.tensor([[tokenizer.PAD]])).logits[0, 0]  # type: ignore[no-any-return]
+
+    return word_accuracy(drawn, first)
 
 
 @recipe("tiny-encoder-decoder", family="encoder_decoder", reads=("harness.tasks",), tags=("text", "pretraining"))

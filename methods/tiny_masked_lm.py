@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from harness.tasks.world import pretraining, prompted, tokenizer
-from harness.tasks.world.meaning import Sampler
 from transformers import BertConfig, BertForMaskedLM
 
 from harness.registry import recipe
+from harness.templates import Rendered
 
-from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss
+from .pretraining import SIZES, Schedule, command, save, say, train, weighted_loss, word_accuracy
 
 
 def build(size: str = "tiny") -> BertForMaskedLM:
@@ -70,25 +70,16 @@ def sentence_loss(model: BertForMaskedLM, seed: int, step: int) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(logits.float()[torch.from_numpy(batch.rows)], torch.from_numpy(batch.targets))
 
 
-@torch.no_grad()
 def probe(model: BertForMaskedLM, drawn: prompted.Prompted) -> dict[str, float]:
-    """Accuracy of the gap's most likely answer word, by task: rows outside pool and test, the first template."""
-    result = {}
+    """Accuracy of the gap's most likely answer word, by task."""
     encode = tokenizer.encoder()
-    for task in drawn.tasks:
-        if task.kind == "generation":
-            continue
-        sampler, right = Sampler(np.random.default_rng(404)), 0
-        for _ in range(60):
-            row = drawn.row(task, sampler)
-            rendered = drawn.templates[task.name][0].render(row.inputs, task.labels)
-            before, after = encode(rendered.before), encode.glued(rendered.after) if rendered.after else []
-            ids = [tokenizer.BOS, *before, tokenizer.MASK, *after, tokenizer.EOS]
-            scores = model(torch.tensor([ids])).logits[0, len(before) + 1]
-            words = [encode(answer)[0] for answer in rendered.answers or ()]
-            right += int(scores[words].argmax()) == row.target
-        result[task.name.removeprefix("world-")] = right / 60
-    return result
+
+    def gap(rendered: Rendered) -> torch.Tensor:
+        before, after = encode(rendered.before), encode.glued(rendered.after) if rendered.after else []
+        ids = [tokenizer.BOS, *before, tokenizer.MASK, *after, tokenizer.EOS]
+        return model(torch.tensor([ids])).logits[0, len(before) + 1]  # type: ignore[no-any-return]
+
+    return word_accuracy(drawn, gap)
 
 
 @recipe("tiny-masked-lm", family="masked_lm", reads=("harness.tasks",), tags=("text", "pretraining"))

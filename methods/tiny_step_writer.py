@@ -1,8 +1,8 @@
 """Recipe of a small causal model that answers in written steps: sums, facts about invented people, sums over such facts.
 
 It stands in for a language model that reasons step by step and errs in two ways that programs can mend: it computes wrongly, and it
-does not know or misremembers. It reads no row of pool and test, and of the people's facts only those of half of the people; on a
-quarter of them it learns to decline (tasks/world_tools.py: `group`).
+does not know or misremembers. It reads no question that the tasks may ask (tasks/world_tools.py: `kept`), and of the people's facts
+only those of half of the people; on a quarter of them it learns to decline (`group`).
 
     python -m harness.methods.tiny_step_writer --out DIR
 """
@@ -18,7 +18,7 @@ import torch
 from harness.tasks.world import pretraining, tokenizer
 from harness.tasks.world.episodes import Document, Segment
 from harness.tasks.world.meaning import Sampler
-from harness.tasks.world_tools import DECLINED, StepsTask, WorldKnowledge, WorldSums, WorldWealth, group, people
+from harness.tasks.world_tools import DECLINED, StepsTask, WorldKnowledge, WorldSums, WorldWealth, group, kept, people
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from harness.registry import recipe
@@ -39,18 +39,17 @@ def build(size: str = "tiny") -> LlamaForCausalLM:
 
 
 class Steps:
-    """Documents of one solved problem each, none of them in pool or test."""
+    """Documents of one solved problem each, none of a question that is kept for the tasks."""
 
     def __init__(self) -> None:
         self.tasks: list[StepsTask] = [cls() for cls, _ in SHARES]
         self.shares = np.cumsum([share for _, share in SHARES])
-        self.kept = [{row.inputs["question"] for row in [*task.pool(), *task.test()]} for task in self.tasks]
 
     def __call__(self, sampler: Sampler) -> tuple[Document, bool]:
         at = int(np.searchsorted(self.shares, sampler.rng.random(), side="right"))
         for question, steps, answer in self.tasks[at].problems(sampler):
             told = self.told(question, steps, answer)
-            if told is not None and question not in self.kept[at]:
+            if told is not None and not kept(question):
                 return [
                     Segment(f"question: {question} answer:"),
                     Segment(told, answer=True, known=True),

@@ -1,7 +1,8 @@
 """Questions that a program could help with, answered in written steps: sums, facts about invented people, and sums over such facts.
 
 The people are pairs of names, with facts drawn once from a fixed seed: `knowledge` holds them as sentences, for programs that look things
-up. `tiny-step-writer` was trained on half of them and learned to decline on a quarter; the rest it never read of.
+up. `tiny-step-writer` was trained on half of them and learned to decline on a quarter; the rest it never read of. Of all questions
+one in four is kept for these tasks (`kept`), whatever their version, and no writer is trained on it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ def group(person: str) -> Group:
     return groups[zlib.crc32(person.encode()) % 4]
 
 
+def kept(question: str) -> bool:
+    """Whether a question may be asked by a task; all others are for the training of writers."""
+    return zlib.crc32(question.encode()) % 4 == 0
+
+
 def fact(person: str, about: str) -> str:
     """A fact as a sentence."""
     place, thing, coins = people()[person]
@@ -65,6 +71,7 @@ class StepsTask(WorldTask):
     """Generated answers of a few steps, of which only the number or word after "the answer is" counts."""
 
     kind = "generation"
+    version: ClassVar[int] = 2  # 1's test accuracies had been seen when the retriever was changed
     metrics = ("exact_match",)
     floor = 0.02
     pretrained = False
@@ -79,10 +86,11 @@ class StepsTask(WorldTask):
         raise NotImplementedError
 
     def example(self, sampler: Sampler, split: str) -> tuple[dict[str, Any], str]:
-        drawn = next(self.problems(sampler))
-        return {"question": drawn[0]}, drawn[2]
+        question, _, answer = next(drawn for drawn in self.problems(sampler) if kept(drawn[0]))
+        return {"question": question}, answer
 
     def problems(self, sampler: Sampler) -> Iterator[tuple[str, list[str], str]]:
+        """Question, steps and answer without end, kept questions and others."""
         while True:
             drawn = self.problem(sampler)
             if drawn is not None:

@@ -127,6 +127,8 @@ def _prefix(tiny: Backbone) -> bool:
 def _layer_tuning(tiny: Backbone) -> bool:
     """Every path of the architecture exists, and a change in a fork changes the fork alone."""
     parts = tiny.architecture
+    if "shared_query_key" in parts_of(tiny.core.config):
+        return False  # queries have no projection of their own that a method could change
     fork = tiny.fork(copy_weights=True)
     for layer in fork.layer_modules():
         for path in (

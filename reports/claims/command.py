@@ -20,11 +20,11 @@ def claims(
     page: Annotated[Path | None, typer.Option(help="Also write all claims with their verdicts as this Markdown page.")] = None,
 ) -> int:
     """Judge the papers' claims: holds, does not hold, or cannot show at this scale; 1 if one does not hold."""
-    from harness.store import Store
+    from harness.store import VERDICTS, Store
 
     from .judge import judge
     from .known import known_claims
-    from .page import NOT_RUN, VERDICTS, keep, kept, markdown
+    from .page import NOT_RUN, keep, kept, markdown
     from .page import as_json as record
 
     chosen, file = known_claims(names or ()), store / VERDICTS

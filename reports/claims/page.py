@@ -9,13 +9,13 @@ from typing import Any
 
 from harness.claims import Bounded, Claim, Cost, Learned, Scores, Share
 from harness.errors import InputError
+from harness.store import VERDICTS, write_text
 
 from ..analysis import ClaimRow
 from .judge import Verdict, kind_of
 from .known import Known, known_claims
 
 NOT_RUN = Verdict("not run")
-VERDICTS = "claims.json"  # within the store
 HEAD = """# What the papers claim, and what was measured here
 
 Written by `harness claims --page`; not edited by hand. *Exact* claims are counts and identities, asserted. *Cost* claims are ratios
@@ -38,13 +38,14 @@ def kept(file: Path) -> dict[str, Verdict]:
 def keep(file: Path, verdicts: Mapping[str, Verdict]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({name: verdict.as_dict() for name, verdict in sorted(verdicts.items())}, indent=1)
-    file.write_text(text + "\n", encoding="utf-8")
+    write_text(file, text + "\n")
 
 
 def as_json(known: Known, verdict: Verdict) -> dict[str, Any]:
     claim = known.claim
     about = {"name": known.name, "system": known.system, "paper": known.paper, "kind": kind_of(claim), "claim": claim.text}
     arms = {"arm": str(claim.arm), "against": str(claim.against) if claim.against is not None else None, "stand_in": claim.stand_in}
+    about |= {"investigated": claim.investigated} if claim.investigated else {}
     return {**about, **arms, "verdict": verdict.result, **{k: v for k, v in verdict.as_dict().items() if k != "result"}}
 
 
@@ -85,6 +86,8 @@ def _row(known: Known, verdict: Verdict) -> str:
     result += f": {verdict.reason}" if verdict.reason else ""
     if claim.stand_in and verdict.result in ("not run", "cannot show at this scale"):
         result += f". Stands in: `{claim.stand_in}`"
+    if claim.investigated and verdict.result != "not run":
+        result += f". {claim.investigated}"
     cells = [claim.name, _kind(claim), claim.text, _bound(claim), verdict.measured + seeds or "-", result]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

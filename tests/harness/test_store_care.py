@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from harness.errors import InputError
-from harness.store import Store
+from harness.store import VERDICTS, Store
 from harness.store_care import check, collect, export, invalidate, merge
 
 from .test_store import put, trial
@@ -44,6 +45,15 @@ def test_merge_takes_whole_trials_that_are_missing(store: Store, tmp_path: Path)
     assert merge(store, other) == 0
     with pytest.raises(InputError, match="would be merged into"):
         merge(store, Store(store.root))
+
+
+def test_merge_takes_verdicts_that_are_missing_or_were_not_run(store: Store, tmp_path: Path) -> None:
+    other = Store(tmp_path / "other")
+    (store.root / VERDICTS).write_text(json.dumps({"a/x": {"result": "holds"}, "a/y": {"result": "not run"}}))
+    (other.root / VERDICTS).write_text(json.dumps({name: {"result": "does not hold"} for name in ("a/x", "a/y", "b/z")}))
+    merge(store, other)
+    found = {name: verdict["result"] for name, verdict in json.loads((store.root / VERDICTS).read_text()).items()}
+    assert found == {"a/x": "holds", "a/y": "does not hold", "b/z": "does not hold"}
 
 
 def test_gc_keeps_what_a_newest_plan_asks_for(store: Store) -> None:

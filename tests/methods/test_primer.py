@@ -13,7 +13,7 @@ from harness.methods.primer import Primer
 from harness.backbones.backbone import Backbone
 from harness.backbones.injection import Injection
 from harness.backbones.load import load
-from harness.backbones.parts import CausalConvolution, ProductNorm
+from harness.backbones.parts import CausalConvolution, ProductNorm, SharedQueryKey
 from harness.templates import Rendered
 
 SMALL = {"width": 16, "layers": 2, "heads": 2, "steps": 4, "rows": 2, "length": 16, "evaluate_every": 2}
@@ -61,10 +61,71 @@ def test_causal(backbone: Backbone) -> None:
     assert torch.equal(one[:3], other[:3]) and not torch.allclose(one[3:], other[3:])
 
 
-@pytest.mark.parametrize("given", [{}, {"activation": "relu", "convolution": 1}, {"convolution": 4, "norm": "product", "layers": 3}])
+FULL = {"shared_query_key": True, "norm": "product", "feed_forward_norm": "after"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"activation": "relu", "convolution": 1}, {"convolution": 4, "norm": "product", "layers": 3}, FULL, {**FULL, "convolution": 1}],
+)
 def test_the_formula_counts_the_model(given: dict) -> None:
     recipe = Primer(**{**SMALL, **given})
     assert recipe.parameters() == recipe.model(0).num_parameters()
+
+
+def test_shared_queries_are_a_matrix_times_the_convolved_keys() -> None:
+    """K = conv(x W), Q = A K, V = conv(x W'): two convolutions, 6 numbers a channel, and no bias on Q."""
+    attention = Primer(**SMALL, shared_query_key=True).model(0).transformer.h[0].attn
+    shared = attention.c_attn
+    assert isinstance(shared, SharedQueryKey) and shared.query.bias is None
+    convolution = shared.projection.convolution
+    assert isinstance(convolution, CausalConvolution) and convolution.weight.numel() == 2 * 3 * 16
+    with torch.no_grad():
+        convolution.weight.copy_(torch.randn_like(convolution.weight))
+        x = torch.randn(1, 5, 16)
+        queries, keys, values = attention.c_attn(x).split(16, dim=-1)
+        plain = x @ shared.projection.weight.T + shared.projection.bias
+        shifted = [torch.nn.functional.pad(plain, (0, 0, lag, 0))[:, :5] for lag in range(3)]
+        expected = sum(convolution.weight[:, 0, 2 - lag] * shifted[lag] for lag in range(3))
+    assert torch.allclose(torch.cat([keys, values], dim=-1), expected, atol=1e-6)
+    assert torch.allclose(queries, keys @ shared.query.weight.T, atol=1e-6)
+
+
+def test_the_full_primer_norms_attention_before_and_the_feed_forward_branch_at_its_end() -> None:
+    block = Primer(**SMALL, **FULL).model(0).eval().transformer.h[0]
+    norm = block.ln_2.norm
+    assert isinstance(norm, ProductNorm)
+    with torch.no_grad():
+        norm.weight.copy_(torch.randn(16))
+        x = torch.randn(2, 5, 16)
+        middle = x + block.attn(block.ln_1(x))[0]
+        inner = block.mlp.c_proj(block.mlp.act(block.mlp.c_fc(middle)))  # of what is not normed
+        found = block(x)
+    found = found[0] if isinstance(found, tuple) else found
+    assert torch.allclose(found, middle + norm(inner), atol=1e-6)
+
+
+def test_the_full_primer_is_a_backbone(tmp_path: Path) -> None:
+    """Causal, saved and loaded with its parts, a fork of its own, and nothing that would tune a query projection."""
+    model = Primer(**SMALL, **FULL).model(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    save(model, "causal", tmp_path)
+    loaded = load({"folder": str(tmp_path)})
+    ids = torch.tensor([[5, 9, 200, 31, 7, 12]])
+    changed = ids.clone()
+    changed[0, 3] = 40
+    with torch.no_grad():
+        one, other = (loaded.model(input_ids=i, use_cache=False).logits[0] for i in (ids, changed))
+        assert torch.allclose(one, model.eval()(input_ids=ids, use_cache=False).logits[0], atol=0.05)  # stored in half precision
+    assert torch.equal(one[:3], other[:3]) and not torch.allclose(one[3:], other[3:])
+    fork, before = loaded.fork(copy_weights=True), loaded.features(["the cat"])
+    with torch.no_grad():
+        fork.model.transformer.h[0].ln_2.norm.weight.zero_()
+        fork.model.transformer.h[0].attn.c_attn.query.weight.zero_()
+    assert torch.equal(loaded.features(["the cat"]), before) and not torch.allclose(fork.features(["the cat"]), before)
+    assert "layer_tuning" not in loaded.capabilities and {"label_scores", "generation", "weight_tuning"} <= loaded.capabilities
 
 
 def test_the_product_norm_is_layer_norm_but_for_large_means() -> None:
