@@ -201,6 +201,10 @@ QUICK = {"epochs": 15, "head_epochs": 10, "episodes": 32, "minibatch": 256, "pas
 """For minutes of one core: fewer updates of more episodes each, at a higher rate."""
 SETTINGS = {"dev": 10, "test_rows": 200, "probes": ["motif-lift", "prompted-nodes"]}
 STAND_IN = "tests/methods/test_relief.py::test_the_policy_learns_where_the_reward_is"
+UNPAID = (
+    "Investigated (docs/graphs.md): the place of a prompt matters on this task (ten seeds), but the reward, a decrease of the loss on the "
+    "training graphs, seems not to pay for it (one seed of the policy)"
+)
 
 claims = [
     Exact(
@@ -262,6 +266,7 @@ claims = [
         shots=25,
         settings=SETTINGS,
         stand_in=STAND_IN,
+        investigated=UNPAID,
     ),
     Scores(
         "better-than-gpf",
@@ -275,6 +280,7 @@ claims = [
         shots=25,
         settings=SETTINGS,
         stand_in=STAND_IN,
+        investigated=UNPAID,
     ),
     Scores(
         "better-than-fine-tuning",
@@ -288,5 +294,6 @@ claims = [
         shots=25,
         settings=SETTINGS,
         stand_in=STAND_IN,
+        investigated=UNPAID,
     ),
 ]

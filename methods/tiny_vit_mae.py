@@ -1,9 +1,11 @@
 """Recipe of the shipped masked autoencoder (He et al. 2022, arXiv 2111.06377): a ViT that draws the hidden three quarters of a scene.
 
-No label is seen. As in the paper the encoder reads the visible patches alone, the loss is the squared error of hidden patches, and the
-decoder is thrown away. The paper's best variant normalises every patch by its own mean and deviation; not here: most patches of a scene
-are plain ground, normalising makes their rounding errors as important as shapes, and a model so trained for 800 steps had features
-from which logistic regression told shapes at 0.13 (chance is 0.10).
+No label is seen. As in the paper the encoder reads the visible patches alone, the loss is the squared error of hidden patches, positions are
+fixed sines, and the decoder is thrown away. The paper's best variant normalises every patch by its own mean and deviation; plain pixels
+here: most patches of a scene are plain ground, where normalising makes rounding as important as shapes.
+Each of these learned alike in 400 steps of trials: plain pixels, targets over (variance + 0.02)^0.5, and half of the patches hidden.
+Without positions (see `start_masked_autoencoder`) the loss stays at 0.063, that of one patch drawn everywhere, and nothing is learned;
+with them it ends at 0.034. What the features then tell stands in the model's card.
 
 python -m harness.methods.tiny_vit_mae --out DIR
 """
@@ -18,6 +20,7 @@ import torch
 from torch import Tensor
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
+from harness.backbones.vision_transformer import start_masked_autoencoder
 from harness.registry import recipe
 
 from .pretraining import Schedule, command, say, train
@@ -32,7 +35,9 @@ def build(size: str = "tiny") -> ViTMAEForPreTraining:
     width = encoder["hidden_size"] * 2 // 3
     decoder = {"hidden_size": width, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 4 * width}
     config = ViTMAEConfig(**encoder, **{f"decoder_{name}": value for name, value in decoder.items()})
-    return ViTMAEForPreTraining._from_config(config, attn_implementation="eager")  # type: ignore[no-any-return]
+    model = ViTMAEForPreTraining._from_config(config, attn_implementation="eager")
+    start_masked_autoencoder(model)
+    return model  # type: ignore[no-any-return]
 
 
 def loss_of(model: ViTMAEForPreTraining, seed: int, step: int) -> Tensor:

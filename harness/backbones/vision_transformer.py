@@ -118,6 +118,40 @@ class VisionTransformer(Pretrained):
         return self.base.embeddings(pixels, noise=order)[0]  # type: ignore[no-any-return]
 
 
+def sine_positions(rows: int, columns: int, width: int) -> Tensor:
+    """float32 [1, 1 + rows x columns, width]: the fixed places of He et al. 2022's code, sines and cosines of the column and then of the
+    row at rates from 1 to 1/10000, a quarter of the width each; zeros for the class token.
+    """
+    if width % 4:
+        raise InputError(f"a masked autoencoder of width {width}", key="hidden_size", expected="a multiple of 4, for its sine positions")
+    rates = 10000.0 ** -(torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    down, across = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    angles = [axis.flatten()[:, None] * rates for axis in (across, down)]
+    found = torch.cat([part for angle in angles for part in (angle.sin(), angle.cos())], dim=1)
+    return torch.cat([found.new_zeros(1, width), found])[None].float()
+
+
+@torch.no_grad()
+def start_masked_autoencoder(model: Any) -> None:
+    """Give a new ViTMAEModel or ViTMAEForPreTraining, in place, the start of He et al. 2022's code: fixed sine positions in encoder and
+    decoder, Glorot's uniform start of the patch embedding, and small random class and mask tokens.
+
+    transformers (5.23) leaves all positions at zero in a model made from a configuration: it starts the patch embedding first and then
+    takes that for a sign that the rest was loaded. Such a model does not know where a patch is, so its decoder can at best draw one
+    and the same patch everywhere.
+    """
+    embeddings = model.get_submodule("vit.embeddings" if hasattr(model, "vit") else "embeddings")
+    height, width = _pair(model.config.image_size)
+    rows, columns = height // _pair(model.config.patch_size)[0], width // _pair(model.config.patch_size)[1]
+    embeddings.position_embeddings.copy_(sine_positions(rows, columns, model.config.hidden_size))
+    nn.init.xavier_uniform_(embeddings.patch_embeddings.projection.weight.flatten(1))
+    nn.init.normal_(embeddings.cls_token, std=model.config.initializer_range)
+    decoder = getattr(model, "decoder", None)
+    if decoder is not None:
+        decoder.decoder_pos_embed.copy_(sine_positions(rows, columns, model.config.decoder_hidden_size))
+        nn.init.normal_(decoder.mask_token, std=model.config.initializer_range)
+
+
 def _pair(size: Any) -> tuple[int, int]:
     return (int(size[0]), int(size[1])) if isinstance(size, (list, tuple)) else (int(size), int(size))
 
@@ -157,7 +191,10 @@ def _model(info: BackboneInfo, config: Any) -> Any:
     dtype = getattr(torch, info.dtype)
     if info.untrained is not None:
         torch.manual_seed(info.untrained)
-        return cls._from_config(config, dtype=dtype, **extra)
+        model = cls._from_config(config, dtype=dtype, **extra)
+        if config.model_type == "vit_mae":
+            start_masked_autoencoder(model)
+        return model
     try:
         model, report = cls.from_pretrained(
             info.folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **extra

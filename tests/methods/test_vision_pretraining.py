@@ -34,6 +34,19 @@ def test_targets_say_what_is_there() -> None:
             assert words[int(targets[name][row])] == getattr(scene.objects[0], name)
 
 
+def test_the_autoencoder_draws_every_hidden_patch_for_its_place() -> None:
+    """A decoder that does not know where a hidden patch is can only draw all of them alike."""
+    torch.manual_seed(0)
+    model = tiny_vit_mae.build()
+    images = vision_pretraining.pixels(vision_pretraining.scenes(0, 0, rows=2, most=3))
+    with torch.no_grad():
+        out = model(images, noise=torch.arange(64.0).expand(2, -1))
+    hidden = out.logits[:, out.mask[0].bool()]
+    assert hidden.shape[1] == 48 and float(hidden.std(dim=1).mean()) > 0.01
+    for positions in (model.vit.embeddings.position_embeddings, model.decoder.decoder_pos_embed):
+        assert not positions.requires_grad and float(torch.pdist(positions[0]).min()) > 0.1, "no two places are alike"
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_resuming_is_exact_and_the_product_loads(name: str, tmp_path: Path) -> None:
     """Three steps in one go, and two with one more after: the same bytes; and the saved encoder reads pictures as its processor says."""

@@ -13,7 +13,7 @@ from transformers import ViTConfig, ViTForImageClassification, ViTMAEConfig, ViT
 
 from harness.backbones.block_prompts import BlockPrompts
 from harness.backbones.load import clear, load
-from harness.backbones.vision_transformer import VisionTransformer
+from harness.backbones.vision_transformer import VisionTransformer, sine_positions, start_masked_autoencoder
 from harness.errors import InputError
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24, "image_size": 8, "patch_size": 4}
@@ -79,6 +79,37 @@ def test_mae_pictures_are_not_hidden_or_moved(tmp_path: Path) -> None:
     states, patches = backbone.hidden_states(_pictures())
     assert states.shape == (4, 3, 5, 16) and patches.tolist() == [[False, True, True, True, True]] * 3
     assert torch.equal(backbone.features(_pictures()), backbone.features(_pictures()))
+
+
+def test_sine_positions_by_their_formula() -> None:
+    """Columns first, then rows: sines and cosines at the rates 1 and 1/100; nothing for the class token."""
+    found = sine_positions(2, 3, 8)[0]
+    assert found.shape == (7, 8) and not found[0].any()
+    row, column = 1, 2
+    angles = [column, column / 100], [row, row / 100]
+    expected = [part for each in angles for part in (*np.sin(each), *np.cos(each))]
+    np.testing.assert_allclose(found[1 + row * 3 + column], expected, rtol=1e-6)
+    with pytest.raises(InputError, match="width 6"):
+        sine_positions(2, 3, 6)
+
+
+def test_a_new_masked_autoencoder_knows_where_its_patches_are(tmp_path: Path) -> None:
+    """Features of random weights change when two patches change places, and hidden patches are not all drawn alike; trained positions stay."""
+    folder = _folder("mae with decoder", tmp_path / "m")
+    image = _pictures(1)[0]
+    moved = image.copy()
+    moved[:4, :4], moved[4:, 4:] = image[4:, 4:], image[:4, :4]
+    new = load({"folder": str(folder), "untrained": 0})
+    assert not torch.allclose(new.features([image]), new.features([moved]), atol=1e-3)
+    model = _made("mae with decoder")
+    start_masked_autoencoder(model)
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    drawn = model(pixels, noise=torch.arange(4.0)[None]).logits[0].detach()
+    assert float((drawn[2] - drawn[3]).abs().max()) > 1e-3, "both are hidden"
+    model.save_pretrained(tmp_path / "kept")
+    (tmp_path / "kept" / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
+    kept = load({"folder": str(tmp_path / "kept")})
+    assert torch.equal(kept.model.embeddings.position_embeddings, sine_positions(2, 2, 16))
 
 
 def test_gradients_reach_the_prompt_through_every_pooling(backbone: VisionTransformer) -> None:
