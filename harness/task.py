@@ -186,10 +186,11 @@ class GeneratedTask(Task):
 
 @dataclass(frozen=True)
 class Shots:
-    """How many rows a split has: so many per class, so many in all, or every row."""
+    """How many rows a split has: so many per class, so many in all (but at most a `share` of what is there), or every row."""
 
     per_class: int | None = None
     total: int | None = None
+    share: float | None = None
 
     @classmethod
     def parse(cls, value: Any, key: str) -> Shots:
@@ -201,11 +202,18 @@ class Shots:
             (name, number), *_ = value.items()
             if name in ("per_class", "total") and isinstance(number, int) and not isinstance(number, bool) and number >= 0:
                 return cls(**{name: number})
-        raise InputError(f"{value!r} is no number of rows", key=key, expected="a number per class, {per_class: N}, {total: N} or all")
+        if isinstance(value, Mapping) and set(value) == {"total", "share"}:
+            total, share = value["total"], value["share"]
+            if type(total) is int and total >= 0 and isinstance(share, float) and 0 < share < 1:
+                return cls(total=total, share=share)
+        expected = "a number per class, {per_class: N}, {total: N}, {total: N, share: at most this part of the rows} or all"
+        raise InputError(f"{value!r} is no number of rows", key=key, expected=expected)
 
     def value(self) -> Any:
         if self.per_class is not None:
             return {"per_class": self.per_class}
+        if self.share is not None:
+            return {"total": self.total, "share": self.share}
         return {"total": self.total} if self.total is not None else "all"
 
 
@@ -226,6 +234,8 @@ class _Stock:
             taken = [row for label in classes for row in self._first(label, shots.per_class, what, task)]
         else:
             wanted = shots.total if shots.total is not None else (shots.per_class if shots.per_class is not None else len(self.rows))
+            if shots.share is not None:
+                wanted = min(wanted, int(shots.share * len(self.rows)))
             if wanted > len(self.rows):
                 raise InputError(f"{what} asks for {wanted} rows but {len(self.rows)} are left", key=task, expected="ask for fewer")
             taken = self.rows[:wanted]

@@ -77,20 +77,53 @@ def test_test_rows_are_the_same_for_every_seed_and_a_part_of_test_in_its_order()
     assert drawn(test_rows=1000).test == tuple(TEST)
 
 
-@pytest.mark.parametrize(("shots", "number"), [(Shots(total=7), 7), (Shots(), 60), (Shots(per_class=5), 15), (Shots(total=0), 0)])
+@pytest.mark.parametrize(
+    ("shots", "number"),
+    [
+        (Shots(total=7), 7),
+        (Shots(), 60),
+        (Shots(per_class=5), 15),
+        (Shots(total=0), 0),
+        (Shots(total=50, share=0.2), 12),
+        (Shots(total=5, share=0.2), 5),
+    ],
+)
 def test_shots(shots: Shots, number: int) -> None:
     assert len(drawn(train=shots, dev=Shots(0)).train) == number
 
 
 @pytest.mark.parametrize(
-    ("value", "shots"), [(16, Shots(16)), (0, Shots(0)), ({"per_class": 4}, Shots(4)), ({"total": 9}, Shots(total=9)), ("all", Shots())]
+    ("value", "shots"),
+    [
+        (16, Shots(16)),
+        (0, Shots(0)),
+        ({"per_class": 4}, Shots(4)),
+        ({"total": 9}, Shots(total=9)),
+        ("all", Shots()),
+        ({"total": 9, "share": 0.2}, Shots(total=9, share=0.2)),
+    ],
 )
 def test_shots_are_read_and_written(value: Any, shots: Shots) -> None:
     assert Shots.parse(value, "train") == shots
     assert Shots.parse(shots.value(), "train") == shots
 
 
-@pytest.mark.parametrize("value", [-1, 1.5, True, "many", {"per_class": -1}, {"per_clas": 4}, {}, {"per_class": 1, "total": 2}, None])
+@pytest.mark.parametrize(
+    "value",
+    [
+        -1,
+        1.5,
+        True,
+        "many",
+        {"per_class": -1},
+        {"per_clas": 4},
+        {},
+        {"per_class": 1, "total": 2},
+        {"total": 5, "share": 1.5},
+        {"share": 0.2},
+        None,
+    ],
+)
 def test_what_is_no_number_of_shots_is_bad_input(value: Any) -> None:
     with pytest.raises(InputError, match="train"):
         Shots.parse(value, "train")
