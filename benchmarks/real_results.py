@@ -40,7 +40,7 @@ def score_table(trials: pd.DataFrame) -> str:
     """A row a method, best mean over tasks first; a column a task with its metric."""
     tasks = list(dict.fromkeys(trials["task"]))
     metric = trials.groupby("task")["metric"].first()
-    ok = trials[trials["status"] == "ok"]
+    ok = trials[trials["status"].isin(["ok", "undefined"])]
     means = ok.groupby(["arm", "task"])["score"].mean().unstack()
     complete = means.reindex(columns=tasks).dropna()
     order = [*complete.mean(axis=1).sort_values(ascending=False).index, *sorted(set(means.index) - set(complete.index))]

@@ -218,7 +218,12 @@ def _tries(trial_id: str, tuned: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     asked = max((len(one["dev_scores"]) for one in tuned["tries"]), default=0)
     each = tuned["seconds_train"] / max(len(tuned["tries"]), 1)
     return [
-        (trial_id, canonical(one["config"]), float(np.mean(one["dev_scores"])) if asked and len(one["dev_scores"]) == asked else np.nan, each)
+        (
+            trial_id,
+            canonical(one["config"]),
+            float(np.mean(one["dev_scores"])) if asked and len(one["dev_scores"]) == asked else np.nan,
+            each,
+        )
         for one in tuned["tries"]
     ]
 
@@ -252,14 +257,21 @@ def imported_results(store: Store) -> Results | None:
     """Everything under STORE/imported: trials.parquet, and examples.parquet (trial_id, task, metric, example, cluster, statistics) where kept."""
     frames, scores = [], {}
     for folder in sorted((store.root / "imported").glob("*")) if (store.root / "imported").exists() else []:
-        trials = pd.read_parquet(folder / "trials.parquet")
+        trials = _table(folder / "trials.parquet")
         trials["tags"] = [tuple(tags) if tags is not None else () for tags in trials["tags"]]
         frames.append(trials.assign(imported=True))
         if (folder / "examples.parquet").exists():
-            scores.update(_imported_scores(pd.read_parquet(folder / "examples.parquet")))
+            scores.update(_imported_scores(_table(folder / "examples.parquet")))
     if not frames:
         return None
     return Results(pd.concat(frames, ignore_index=True)[list(TRIAL_COLUMNS)], scores, provenance={"suites": [], "imported": len(frames)})
+
+
+def _table(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file)
+    except (OSError, ValueError):  # pyarrow's errors are ValueErrors
+        raise InputError("is missing or damaged", file=file, expected="import the results again") from None
 
 
 def _imported_scores(examples: pd.DataFrame) -> dict[str, TaskScores]:

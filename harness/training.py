@@ -245,7 +245,8 @@ class Run:
                     keep.offer(dev, step.number)
             if dev is not None or step.number % max(1, total // 50) == 0 or step.number == 1:
                 spent = self.meter.flops - self.dev_flops
-                self.curve.add(step.number, step.loss, dev[0] if dev else None, time.perf_counter() - start, spent)
+                known = dev[0] if dev and math.isfinite(dev[0]) else None  # where the metric is undefined, it is below every other
+                self.curve.add(step.number, step.loss, known, time.perf_counter() - start, spent)
         if keep is not None and keep.step is not None:
             keep.restore()
             self.notes["selected_step"] = keep.step

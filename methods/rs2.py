@@ -113,6 +113,7 @@ claims = [
             relation="less",
             margin=0.1,
             stand_in="tests/methods/test_selections.py::test_scoring_is_paid_for",
+            investigated="That a sign test takes over where a run never gets there was decided after runs had been seen to miss the target",
             **ABOUT,
         )
         for name in ("el2n", "forgetting", "k-center", "herding", "margin", "round-margin")

@@ -214,6 +214,11 @@ class TimeEdit(Editing):
 _EDITS: dict[str, Any] = {"tasks": [{"name": "scene-edits", "config": {"noise_seeds": 1}}], "test_rows": 10}
 _STAND_IN = "tests/methods/test_time_edit.py::test_held_without_end_nothing_changes_and_held_loosely_the_source_reads_as_the_destination"
 
+_PADDING = (
+    "Investigated (docs/diffusion.md): texts about other things share the states of padded places with the edited one; without those places, or "
+    "with a strength of 10, more stays as it was"
+)
+
 claims = [
     Scores(
         f"{metric}-{relation.replace('_', '-')}",
@@ -228,10 +233,11 @@ claims = [
         shots=0,
         settings=_EDITS,
         stand_in=_STAND_IN,
+        investigated=investigated,
     )
-    for metric, relation, margin, text in (
-        ("efficacy", "better", 0.1, "the source text is drawn as the destination more often than before the edit"),
-        ("generality", "better", 0.1, "so are other texts about the same thing"),
-        ("specificity", "not_worse", 0.1, "texts that are not meant are drawn as before"),
+    for metric, relation, margin, text, investigated in (
+        ("efficacy", "better", 0.1, "the source text is drawn as the destination more often than before the edit", None),
+        ("generality", "better", 0.1, "so are other texts about the same thing", None),
+        ("specificity", "not_worse", 0.1, "texts that are not meant are drawn as before", _PADDING),
     )
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -62,8 +63,7 @@ def write_report(
     from .html.examples import write_examples
     from .html.pictures import choose_pictures
 
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file", file=folder, expected="a folder to write the report to (-o DIR)")
+    _writable(folder)
     analysis: Analysis = analyse(results, options, families=families, claims=claims, stored=folder / "results.json")
     paths = write_exports(analysis, folder)
     if figures:
@@ -73,6 +73,18 @@ def write_report(
     addresses = write_examples(results, analysis, folder) if examples else {}
     paths += [folder / address for found in addresses.values() for address in found.values()]
     return [*paths, write_page(analysis, folder, examples=addresses, pictures=choose_pictures(results, analysis))]
+
+
+def _writable(folder: Path) -> None:
+    """Make the folder and see that a file can be written, before minutes of statistics."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is a file", file=folder, expected="a folder to write the report to (-o DIR)")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=folder, expected="a folder to write the report to (-o DIR)") from None
 
 
 def _check(relevant: float, alpha: float) -> None:

@@ -13,6 +13,7 @@ from ..statistics.adjust import adjust, partial_conjunction
 from ..statistics.bayes import bayesian_signed_rank
 from ..statistics.budget import unequal_budgets
 from ..statistics.friedman import any_difference
+from ..statistics.missing import durbin, skillings_mack
 from ..statistics.multitask import compare_across_tasks
 from ..statistics.pairwise import PairwiseComparison, number_of_comparisons, smallest_number_of_tasks
 from ..statistics.result import Floats, TestResult, round_ties, spawn_rng
@@ -72,10 +73,14 @@ def compare(
     scale: Scale,
     arms: Sequence[Arm],
     column_tests: Sequence[ColumnPair],
+    task_tests: tuple[Sequence[ColumnPair], Scale],
     baselines: Sequence[str],
     options: Options,
 ) -> Across:
-    """Tests of all pairs of ranked arms over tasks, and of all pairs on these columns."""
+    """Tests of all pairs of ranked arms over tasks, and of all pairs on these columns.
+
+    column_tests : of every column; task_tests : of every task, its settings averaged first, with the scale of tasks
+    """
     kept = list(means.complete)
     table = round_ties(means.by_task[:, kept])
     rng = spawn_rng(options.root, "across tasks", grid.family)
@@ -83,7 +88,10 @@ def compare(
     by_pair: dict[tuple[str, str], list[ColumnPair]] = {}
     for test in column_tests:
         by_pair.setdefault((test.a, test.b), []).append(test)
-    here = {pair: _here(found, scale, len(grid.columns), options.level) for pair, found in by_pair.items()}
+    of_tasks: dict[tuple[str, str], list[ColumnPair]] = {}
+    for test in task_tests[0]:
+        of_tasks.setdefault((test.a, test.b), []).append(test)
+    here = {pair: _here(of_tasks.get(pair, ()), task_tests[1], options.level) for pair in by_pair}
     names = sorted(here)
     holm = adjust([_or_nan(here[pair].pvalue) for pair in names], "holm").adjusted
     adjusted = {pair: None if math.isnan(p) else float(p) for pair, p in zip(names, holm)}
@@ -105,15 +113,20 @@ def compare(
     return Across(testing, tuple(pairs), _versus(grid, means, table, pairs, baselines, options), comparison)
 
 
-def _here(found: Sequence[ColumnPair], scale: Scale, n_columns: int, level: float) -> TestResult:
+def _here(found: Sequence[ColumnPair], scale: Scale, level: float) -> TestResult:
+    """From one test a task; tasks on which an arm lacks a setting are dropped and counted."""
     what = "mean difference on these columns"
+    if not found:
+        reason = "on no task do both have every setting"
+        return TestResult(method=what, n=0, generalise_over="seeds+examples", n_dropped=len(scale.weights), degenerate=reason)
     if scale.unit == "win rate":
         reason = "metrics differ and no floor and ceiling are declared: differences cannot be averaged"
         return TestResult(method=what, n=len(found), generalise_over="seeds+examples", degenerate=reason)
     weights = np.array([scale.weights[test.column] for test in found])
     parts = [_scaled(test.test, scale.factors[test.column]) for test in found]
     result = weighted(parts, weights / weights.sum(), level=level, what=what, test=True)
-    return replace(result, n_dropped=n_columns - len(found)) if len(found) < n_columns else result
+    dropped = len(scale.weights) - len(found)
+    return replace(result, n_dropped=dropped) if dropped else result
 
 
 def _scaled(test: TestResult, factor: float) -> TestResult:
@@ -247,8 +260,21 @@ def _testing(
         tasks_needed=needed,
         sentence=sentence[:1].upper() + sentence[1:],
         omnibus=omnibus,
+        omnibus_with_gaps=_with_gaps(grid, means, options),
         ranking_over="tasks" if can or not tested_here else here,
     )
+
+
+def _with_gaps(grid: Grid, means: Means, options: Options) -> TestResult | None:
+    """Whether any of all arms differs, those with missing cells too: Durbin's test where the gaps are balanced, else Skillings and Mack's."""
+    if len(means.complete) == len(means.arms) or len(means.tasks) < 2:
+        return None
+    table = round_ties(means.by_task)
+    balanced = durbin(table)
+    if balanced.pvalue is not None:
+        return balanced
+    rng = spawn_rng(options.root, "omnibus with gaps", grid.family)
+    return skillings_mack(table, reference="permutation", rng=rng)
 
 
 def told_apart(pairs: Sequence[Pair], arms: Sequence[str], over: str, alpha: float) -> tuple[Floats, Floats]:

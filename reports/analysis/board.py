@@ -16,20 +16,22 @@ from ..statistics.intervals import mean_interval
 from ..statistics.missing import bounded_imputation
 from ..statistics.rank_intervals import best_group, place_labels, simultaneous_rank_intervals
 from ..statistics.ranks import RankDistribution, bootstrap_ranks, rank_distribution
-from ..statistics.result import Floats, TestResult, spawn_rng
+from ..statistics.result import Floats, GeneraliseOver, TestResult, spawn_rng
 from .across import Across, Means, told_apart
 from .findings import CriticalDifference, Profile, RankHeat, TaskDependence
 from .grid import FAILED, Grid
 from .model import Cell, Options, Standing
-from .scale import Scale, normalised, weighted
+from .scale import Scale, normalised, on_scale, weighted
+from .settings import mean_of
 
 THRESHOLDS = tuple(round(x, 3) for x in np.linspace(0, 1, 41))
 
 
 def standings(
     grid: Grid,
+    whole: Grid,
     means: Means,
-    scale: Scale,
+    scales: tuple[Scale, Scale],
     cells: Sequence[Cell],
     across: Across,
     ranks: RankDistribution | None,
@@ -38,8 +40,9 @@ def standings(
 ) -> tuple[Standing, ...]:
     """Rows in order of the aggregate, ranked arms first; the order inside a tie group carries no claim, which `place` says.
 
-    stopping : arm -> why its seeds look as if they had been added after a look
+    whole : the grid with one column a task, scales : of columns and of tasks; stopping : arm -> why its seeds look as if they had been added after a look
     """
+    scale = scales[0]
     kept = [means.arms[j] for j in means.complete]
     different, estimate = told_apart(across.pairs, kept, across.testing.ranking_over, options.alpha)
     low, high = simultaneous_rank_intervals(
@@ -57,7 +60,7 @@ def standings(
     rows = []
     for arm in means.arms:
         position = kept.index(arm) if arm in kept else None
-        score, over_tasks = _aggregate_score(grid, means, scale, by_arm.get(arm, {}), arm, options.level)
+        score, over_tasks = _aggregate_score(whole, means, scales[1], arm, options.level)
         mine = extra.get(arm, {})
         supported = [c for c in by_arm.get(arm, {}).values() if c.n_planned > 0]
         row = Standing(
@@ -92,9 +95,8 @@ def standings(
     return tuple(sorted(rows, key=lambda r: (not r.ranked, -order.get(r.arm, 0.0), -sign * (r.score.estimate or 0.0), r.arm)))
 
 
-def _aggregate_score(
-    grid: Grid, means: Means, scale: Scale, cells: Mapping[str, Cell], arm: str, level: float
-) -> tuple[TestResult, TestResult]:
+def _aggregate_score(whole: Grid, means: Means, scale: Scale, arm: str, level: float) -> tuple[TestResult, TestResult]:
+    """Mean on these columns, from one estimate a task; and mean over further tasks."""
     j = means.arms.index(arm)
     over = mean_interval(means.sign * means.by_task[:, j], level=level, generalise_over="tasks")
     if not np.isfinite(means.by_task[:, j]).all():
@@ -106,19 +108,15 @@ def _aggregate_score(
             method=what, n=len(means.tasks), generalise_over="seeds", estimate=value, degenerate="a rate has no interval"
         ), over
     parts: list[TestResult | None] = []
-    for i, column in enumerate(grid.columns):
-        cell = cells.get(column.key)
-        known = cell is not None and cell.mean is not None
-        precise = (
-            None if not known or cell is None else cell.precision if cell.precision and cell.precision.se is not None else cell.interval
-        )
-        if precise is not None:
-            factor = scale.factors[column.key]
-            precise = replace(
-                precise, estimate=float(means.scaled[i, j]), se=None if precise.se is None else precise.se * factor, degenerate=None
-            )
-        parts.append(precise)
-    return weighted(parts, [scale.weights[c.key] for c in grid.columns], level=level, what=what), over
+    for column in whole.columns:
+        table = whole.tables.get((arm, column.key))
+        if table is None or not len(table.runs) or not np.isfinite(table.runs).all():
+            parts.append(None)
+            continue
+        found, factor = mean_of(table, whole.clusters[column.key], level), scale.factors[column.key]
+        mean = float(on_scale(table.runs.mean(keepdims=True)[None], (column,), scale)[0, 0])
+        parts.append(replace(found, estimate=mean, se=None if found.se is None else found.se * factor, degenerate=None))
+    return weighted(parts, [scale.weights[c.key] for c in whole.columns], level=level, what=what), over
 
 
 def _aggregates(grid: Grid, means: Means, scale: Scale, kept: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -161,7 +159,14 @@ def _iqm(grid: Grid, means: Means, arm: str, options: Options) -> TestResult:
         return TestResult(method="iqm", n=0, generalise_over="seeds", degenerate="summaries without runs")
     share = normalised(table[:, 0], grid.columns)
     share = share[:, np.isfinite(share).all(axis=0)] if not np.isfinite(share).all() else share
-    return aggregate_tasks(share, "iqm", rng=spawn_rng(options.root, "iqm", grid.family, arm), level=options.level, n_resamples=1000)
+    rng = spawn_rng(options.root, "iqm", grid.family, arm)
+    return aggregate_tasks(share, "iqm", rng=rng, level=options.level, n_resamples=1000, shared=_task_numbers(grid))
+
+
+def _task_numbers(grid: Grid) -> list[int]:
+    """The task of each column, as a number from 0: settings of one task share their seeds."""
+    place = {task: i for i, task in enumerate(dict.fromkeys(column.task for column in grid.columns))}
+    return [place[column.task] for column in grid.columns]
 
 
 def _no_iqm(scale: Scale) -> TestResult:
@@ -202,28 +207,29 @@ def more_seeds(grid: Grid) -> dict[str, str]:
 # --- ranks ----------------------------------------------------------------------------------------------------------------------------
 
 
-def rank_chances(grid: Grid, means: Means, scale: Scale, cells: Sequence[Cell], options: Options) -> RankDistribution | None:
-    """Places under new seeds: a bootstrap of runs, or for summaries normal draws of their means."""
+def rank_chances(whole: Grid, means: Means, scale: Scale, options: Options) -> RankDistribution | None:
+    """Places under new seeds, from one table a task: a bootstrap of runs, or for summaries normal draws of their means, over what their spread covers."""
     kept = [means.arms[j] for j in means.complete]
     if len(kept) < 2 or scale.unit == "win rate":
         return None
-    rng = spawn_rng(options.root, "ranks", grid.family)
-    weights = np.array([scale.weights[c.key] for c in grid.columns]) * len(grid.columns)
-    factor = np.array([scale.factors[c.key] for c in grid.columns])
-    signs = np.array([1.0 if c.higher_is_better else -1.0 for c in grid.columns])
+    rng = spawn_rng(options.root, "ranks", whole.family)
+    weights = np.array([scale.weights[c.key] for c in whole.columns]) * len(whole.columns)
+    factor = np.array([scale.factors[c.key] for c in whole.columns])
+    signs = np.array([1.0 if c.higher_is_better else -1.0 for c in whole.columns])
     scaling = (weights * factor * signs)[:, None, None]
-    table = runs_table(grid, kept)
+    table = runs_table(whole, kept)
     if table is not None:
         return bootstrap_ranks(table * scaling, rng=rng, n_resamples=min(options.n_resamples, 4000), level=options.level)
-    of = {(cell.arm, cell.column): cell for cell in cells}
-    draws = np.zeros((4000, len(kept)))
-    for i, column in enumerate(grid.columns):
+    draws, over = np.zeros((4000, len(kept))), set()
+    for i, column in enumerate(whole.columns):
         for j, arm in enumerate(kept):
-            interval = of[arm, column.key].interval
-            if interval.estimate is None or interval.se is None:
+            found = mean_of(whole.tables[arm, column.key], whole.clusters[column.key], options.level)
+            if found.estimate is None or found.se is None:
                 return None
-            draws[:, j] += scaling[i, 0, 0] * (interval.estimate + interval.se * rng.standard_normal(4000))
-    return rank_distribution(draws, method="normal draws of the published means", generalise_over="seeds", level=options.level)
+            draws[:, j] += scaling[i, 0, 0] * (found.estimate + found.se * rng.standard_normal(4000))
+            over.add(found.generalise_over)
+    covers: GeneraliseOver = "examples" if over == {"examples"} else "seeds"
+    return rank_distribution(draws, method="normal draws of the published means", generalise_over=covers, level=options.level)
 
 
 def _with_chances(row: Standing, kept: Sequence[str], ranks: RankDistribution | None) -> Standing:
@@ -301,7 +307,7 @@ def profiles(grid: Grid, means: Means, scale: Scale, rows: Sequence[Standing], o
             return ()
         share = normalised(table[:, 0], grid.columns)
         rng = spawn_rng(options.root, "profile", grid.family, row.arm)
-        curve = performance_profile(share, THRESHOLDS, rng=rng, level=options.level, n_resamples=500)
+        curve = performance_profile(share, THRESHOLDS, rng=rng, level=options.level, n_resamples=500, shared=_task_numbers(grid))
         if curve.degenerate == "missing cells":
             continue
         found.append(

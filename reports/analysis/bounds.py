@@ -1,7 +1,7 @@
 """Intervals of means, cut at what the metric can be: a t interval does not know that no accuracy is above 1.
 
 The true mean lies within the bounds, so the part that is cut off never held it: coverage is the same. Standard errors, tests and intervals of
-differences are left as they are.
+differences are left as they are: a difference is read against 0 and against a margin, which no cut at its far end can change.
 """
 
 from __future__ import annotations
@@ -71,6 +71,19 @@ def bounded_standing(row: Standing, bounds: Bounds) -> Standing:
     return replace(row, score=bounded(row.score, bounds), over_tasks=bounded(row.over_tasks, bounds))
 
 
+def normalised_bounds(columns: Sequence[Column], bounds: Mapping[str, Bounds]) -> Bounds:
+    """What a normalised run can be on any of these columns, and so their interquartile mean."""
+    ends = [_normalised(column, bounds[column.key]) for column in columns]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _normalised(column: Column, ends: Bounds) -> Bounds:
+    if column.floor is None or column.ceiling is None or column.floor == column.ceiling:
+        return ANY
+    low, high = sorted((end - column.floor) / (column.ceiling - column.floor) for end in ends)
+    return low, high
+
+
 def mean_bounds(columns: Sequence[Column], scale: Scale, bounds: Mapping[str, Bounds]) -> Bounds:
     """What the weighted mean over columns can be, in the unit of the common scale."""
     if scale.unit == "win rate":
@@ -78,10 +91,8 @@ def mean_bounds(columns: Sequence[Column], scale: Scale, bounds: Mapping[str, Bo
     total = [0.0, 0.0]
     for column in columns:
         ends = bounds[column.key]
-        if scale.unit == "normalised" and column.floor is not None and column.ceiling is not None:
-            span = column.ceiling - column.floor
-            worst, best = sorted((end - column.floor) / span for end in ends)
-            ends = worst, best
+        if scale.unit == "normalised":
+            ends = _normalised(column, ends)
         total = [so_far + scale.weights[column.key] * end for so_far, end in zip(total, ends)]
     # what float64 leaves of weights that sum to 1
     return round(total[0], 12), round(total[1], 12)

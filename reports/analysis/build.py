@@ -22,17 +22,21 @@ from harness.results import TRIAL_COLUMNS, Results
 from ..statistics.result import TestResult
 from . import board, diagnostics, economics, further
 from .across import compare, matrices
-from .bounds import bounded_cell, bounded_standing, column_bounds, mean_bounds
+from .agreements import agreements
+from .bounds import bounded, bounded_cell, bounded_standing, column_bounds, mean_bounds, normalised_bounds
 from .cells import describe_arms, describe_cells
 from .codec import encode, read_results, results_json
 from .digits import median_places
 from .findings import ClaimRow, Failure, Places
-from .grid import Grid, Table, build_grids
+from .grid import FAILED, Grid, Table, build_grids
 from .model import Analysis, Cell, Family, Options, Pair, Provenance, Standing
+from .next_runs import next_samples
 from .pairs import column_pairs
 from .scale import choose_scale
+from .settings import by_task
 from .stopping import at_this_look, plans_are_known, stopping_notes
 from .streams import along_streams
+from .tuning import budget_curves, selection_gaps
 from .verdict import question, verdict
 
 HERE = Path(__file__).parent
@@ -51,12 +55,12 @@ def analyse(
     options = at_this_look(with_declared(options or Options(), results), results)
     digest = input_digest(results, options, families, claims)
     if stored is not None and stored.is_file():
-        kept = json.loads(stored.read_text(encoding="utf-8"))
+        kept = _stored(stored)
         if kept.get("provenance", {}).get("digest") == digest:
             return read_results(kept)
     grids = build_grids(results, families)
     analysis = Analysis(
-        title=options.title or ", ".join(_suites(results)) or "Results",
+        title=options.title or _capital(", ".join(_suites(results))) or "Results",
         options=options,
         families=tuple(_family(grid, results, options) for grid in grids),
         claims=tuple(claims),
@@ -68,6 +72,15 @@ def analyse(
         partial.write_text(results_json(analysis), encoding="utf-8")
         partial.replace(stored)
     return analysis
+
+
+def _stored(file: Path) -> dict[str, Any]:
+    """What an earlier report left; nothing where it is damaged or something else: it is then written anew."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) and isinstance(kept.get("provenance"), dict) else {}
 
 
 def with_declared(options: Options, results: Results) -> Options:
@@ -104,11 +117,14 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
     cells = tuple(bounded_cell(cell, bounds[cell.column]) for cell in describe_cells(grid, options.level))
     arms = describe_arms(grid)
     tests = column_pairs(grid, options.level)
-    across = compare(grid, means, scale, arms, tests, baselines, options)
-    ranks = board.rank_chances(grid, means, scale, cells, options)
+    whole, of_tasks = by_task(grid, scale)
+    task_tests = tests if whole is grid else column_pairs(whole, options.level)
+    across = compare(grid, means, scale, arms, tests, (task_tests, of_tasks), baselines, options)
+    ranks = board.rank_chances(whole, means, of_tasks, options)
     guessed = {} if plans_are_known(grid.trials, results) else board.more_seeds(grid)
-    rows = board.standings(grid, means, scale, cells, across, ranks, guessed, options)
-    rows = tuple(bounded_standing(row, mean_bounds(grid.columns, scale, bounds)) for row in rows)
+    rows = board.standings(grid, whole, means, (scale, of_tasks), cells, across, ranks, guessed, options)
+    shares = normalised_bounds(grid.columns, bounds)
+    rows = tuple(replace(bounded_standing(row, mean_bounds(grid.columns, scale, bounds)), iqm=bounded(row.iqm, shares)) for row in rows)
     places = _places(grid, cells, rows, across.pairs)
     sensitivity, interactions = diagnostics.template_tables(grid, rows)
     pivot = (baselines or tuple(row.arm for row in rows))[0]
@@ -141,17 +157,19 @@ def _family(grid: Grid, results: Results, options: Options) -> Family:
         critical_difference=board.critical_difference_diagram(means, across, rows, options),
         rank_heat=board.rank_heat(means, ranks, rows),
         task_dependence=board.task_dependence(means),
+        agreements=agreements(grid, means, scale, cells, options),
         profiles=board.profiles(grid, means, scale, rows, options),
         shares=diagnostics.variance_shares(grid),
-        next_samples=diagnostics.next_samples(grid, rows, options),
+        next_samples=next_samples(grid, rows, options),
         templates=sensitivity,
         interactions=interactions,
         curves=economics.learning_curves(grid, results, rows, baselines),
         cost_points=economics.cost_points(arms, rows, means.sign > 0),
-        budget_curves=economics.budget_curves(grid, rows, options, bounds),
+        budget_curves=budget_curves(grid, results, rows, options, bounds),
+        selection_gaps=selection_gaps(grid, results, rows, scale, options),
         power=diagnostics.power_table(grid, rows, options),
-        task_models=further.task_models(grid, scale, tests, pivot, rivals, options),
-        strengths=further.strengths(grid, pivot, [row.arm for row in rows if row.ranked], options),
+        task_models=further.task_models(whole, of_tasks, task_tests, pivot, rivals, options),
+        strengths=further.strengths(whole, pivot, [row.arm for row in rows if row.ranked], options),
         dominance=further.dominance(grid, pivot, rivals, options),
         looks=further.looks(grid, pivot, rivals, options),
         streams=along_streams(grid, results, rows, baselines, options, bounds),
@@ -186,17 +204,26 @@ def _notes(grid: Grid, unit: str) -> tuple[str, ...]:
         notes.append(f"Metrics differ, so scores are averaged as (score - floor) / (ceiling - floor), with {constants}.")
     if unit == "win rate":
         notes.append("Metrics differ and no floor and ceiling are declared, so columns are averaged as the share of rivals beaten.")
-    if (
-        any(c.floor is None for c in grid.columns)
-        and grid.trials["status"].isin(("failed", "diverged", "out_of_memory", "timed_out")).any()
-    ):
+    if any(c.floor is None for c in grid.columns) and grid.trials["status"].isin(FAILED).any():
         notes.append("A task without a declared floor has failed runs: such cells are incomplete and their arms are not ranked.")
     if any(not c.decomposable for c in grid.columns if c.n_examples) and any(t.values is not None for t in grid.tables.values()):
         notes.append("Metrics that are no mean of examples are tested through jackknife pseudo-values.")
     summaries = sum(table.summary is not None for table in grid.tables.values())
     if summaries:
         notes.append(f"{summaries} cells are published summaries (mean, spread, n): intervals and Welch tests only, nothing is paired.")
+    if len({c.task for c in grid.columns}) < len(grid.columns):
+        how = (
+            "and their spreads combined as if they shared all of it, because nothing says what they share"
+            if summaries
+            else "seed by seed: one seed may have drawn the same rows in all of them"
+        )
+        notes.append(f"Settings of one task are averaged before means and differences on these columns are tested, {how}.")
     return tuple(notes)
+
+
+def _capital(text: str) -> str:
+    """Suites keep their names; "imported from" begins a title."""
+    return text[:1].upper() + text[1:] if text.startswith("imported from") else text
 
 
 def _suites(results: Results) -> tuple[str, ...]:
@@ -251,6 +278,7 @@ def input_digest(results: Results, options: Options, families: Sequence[str] = (
     found.update(_frame_bytes(trials))
     found.update(_frame_bytes(results.curves))
     found.update(_frame_bytes(results.streams))
+    found.update(_frame_bytes(results.tries))
     for task in sorted(results.scores):
         scores = results.scores[task]
         found.update(json.dumps([task, scores.metric, scores.trial_ids, scores.clusters]).encode())

@@ -53,7 +53,7 @@ def _cell(
         complete_case=summary.mean,
         sd=0.0 if same else sd,
         interval=treated,
-        precision=_precision(table.values, grid.clusters[column.key], level),
+        precision=precision(table.values, grid.clusters[column.key], level),
         n_planned=int((status != "unsupported").sum()),
         n_ok=int((status == "ok").sum()),
         n_failed=failed,
@@ -87,7 +87,7 @@ def _summary_cell(
     )  # fmt: skip
 
 
-def _precision(values: Floats | None, clusters: tuple[str, ...] | None, level: float) -> TestResult | None:
+def precision(values: Floats | None, clusters: tuple[str, ...] | None, level: float) -> TestResult | None:
     """Interval of the cell's mean over new seeds and new examples; over examples alone where there is one seed."""
     if values is None:
         return None

@@ -1,4 +1,4 @@
-"""Where the variance comes from, what to run next, what could have been shown, and how much templates matter."""
+"""Where the variance comes from, what could have been shown, and how much templates matter."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from ..statistics.components import variance_components
-from ..statistics.next_sample import next_best_sample
 from ..statistics.power import design_risk, detectable_difference, difference_precision, paired_t_detectable, seeds_needed
 from ..statistics.reml import reml_components
 from ..statistics.result import Floats, GeneraliseOver, TestResult
 from ..statistics.templates import template_sensitivity
-from .findings import NextSample, Power, Shares, TemplateInteraction, Templates
+from .findings import Power, Shares, TemplateInteraction, Templates
 from .grid import Grid, Table, paired_seeds
 from .model import Column, Options, Standing
 
@@ -75,34 +73,7 @@ def variance_shares(grid: Grid) -> tuple[Shares, ...]:
     return tuple(found)
 
 
-def next_samples(grid: Grid, rows: Sequence[Standing], options: Options) -> tuple[NextSample, ...]:
-    """For the two arms at the top: which more seeds or examples narrow their difference most per second, on every column."""
-    ranked = [row.arm for row in rows if row.ranked][:2]
-    if len(ranked) < 2:
-        return ()
-    a, b = ranked
-    found = []
-    for column in grid.columns:
-        difference = _difference(grid.tables.get((a, column.key)), grid.tables.get((b, column.key)))
-        if difference is None:
-            continue
-        components = variance_components(difference)
-        if components.se is None or components.degenerate is not None or len(components.axes) < 2:
-            continue
-        seconds = _seconds(grid, column, (a, b))
-        cost = {"seed": seconds[0], "example": seconds[1]}
-        for option in next_best_sample(components, cost, difference=options.relevant, level=options.level):
-            found.append(
-                NextSample(
-                    column=column.key, label=column.label, a=a, b=b, axis=option.axis, n_now=option.n_now,
-                    half_width_now=option.half_width_now, half_width_next=option.half_width_one_more, seconds_each=cost[option.axis],
-                    n_needed=option.n_needed, seconds_needed=option.seconds_needed, reason=option.reason,
-                )
-            )  # fmt: skip
-    return tuple(found)
-
-
-def _difference(a: Table | None, b: Table | None) -> Floats | None:
+def difference_table(a: Table | None, b: Table | None) -> Floats | None:
     """[seeds, examples] of a - b on common seeds with equal rows."""
     if a is None or b is None or a.values is None or b.values is None:
         return None
@@ -115,18 +86,6 @@ def _difference(a: Table | None, b: Table | None) -> Floats | None:
     return values if values.shape[0] > 1 and values.shape[1] > 1 else None
 
 
-def _seconds(grid: Grid, column: Column, arms: Sequence[str]) -> tuple[float, float]:
-    """Seconds of one more seed of these arms, and of one more test example for all their seeds."""
-    rows = grid.trials[(grid.trials["column"] == column.key) & grid.trials["arm"].isin(arms) & (grid.trials["status"] == "ok")]
-    parts = {name: pd.to_numeric(rows[name], errors="coerce") for name in ("seconds_setup", "seconds_train", "seconds_evaluate")}
-    per_arm = sum(part.groupby(rows["arm"]).median().fillna(0.0) for part in parts.values())
-    seed = float(np.sum(per_arm)) if len(rows) else 0.0
-    n_test = pd.to_numeric(rows["n_test"], errors="coerce").median()
-    evaluate = float(parts["seconds_evaluate"].sum())
-    example = evaluate / float(n_test) if n_test and math.isfinite(n_test) else 0.0
-    return max(seed, 1e-6), max(example, 1e-9)
-
-
 def power_table(grid: Grid, rows: Sequence[Standing], options: Options) -> tuple[Power, ...]:
     """Per column, from the variance of the differences between neighbours on the board (median over up to 12 pairs)."""
     ranked = [row.arm for row in rows if row.ranked] or [row.arm for row in rows]
@@ -134,7 +93,7 @@ def power_table(grid: Grid, rows: Sequence[Standing], options: Options) -> tuple
     found = []
     for column in grid.columns:
         tables = [(grid.tables.get((a, column.key)), grid.tables.get((b, column.key))) for a, b in pairs]
-        crossed = [d for d in (_difference(a, b) for a, b in tables) if d is not None]
+        crossed = [d for d in (difference_table(a, b) for a, b in tables) if d is not None]
         found.append(_crossed_power(column, crossed, options) if crossed else _seed_power(column, tables, options))
     return tuple(found)
 

@@ -1,20 +1,18 @@
-"""Learning curves, score against cost, and score against tuning budget."""
+"""Learning curves, and score against cost."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from harness.results import Results
 
-from ..statistics.budget import expected_best
-from .bounds import Bounds
-from .findings import BudgetCurve, CostPoint, Curve
+from .findings import CostPoint, Curve
 from .grid import Grid
-from .model import Arm, Options, Standing
+from .model import Arm, Standing
 
 COSTS = {
     "trainable_parameters": "trainable parameters",
@@ -36,7 +34,7 @@ def learning_curves(grid: Grid, results: Results, rows: Sequence[Standing], base
     rows_of = grid.trials[grid.trials["arm"].isin(wanted)][["trial_id", "arm", "column", "seed"]]
     joined = results.curves.merge(rows_of, on="trial_id")
     joined["dev_score"] = pd.to_numeric(joined["dev_score"], errors="coerce")
-    joined = joined.dropna(subset=["dev_score"])
+    joined = joined[np.isfinite(joined["dev_score"])]
     labels = {column.key: column.label for column in grid.columns}
     curves = []
     for (key, arm), part in joined.groupby(["column", "arm"], sort=True):
@@ -95,36 +93,3 @@ def cost_points(arms: Sequence[Arm], rows: Sequence[Standing], higher_is_better:
         )
         for p in found
     )
-
-
-def budget_curves(
-    grid: Grid, rows: Sequence[Standing], options: Options, bounds: Mapping[str, Bounds], most: int = 8
-) -> tuple[BudgetCurve, ...]:
-    """Expected best dev score of B configurations, for methods of which three or more configurations were run on the same columns."""
-    ok = grid.trials[grid.trials["status"] == "ok"]
-    best = {row.arm: i for i, row in enumerate(rows)}
-    higher = grid.columns[0].higher_is_better if grid.columns else True
-    curves: list[tuple[int, BudgetCurve]] = []
-    for method, part in ok.groupby("method", sort=True):
-        scores = pd.to_numeric(part["dev_score"], errors="coerce")
-        by_config = scores.groupby([part["config"].fillna(part["arm"]), part["column"]]).mean().unstack()
-        by_config = by_config.dropna(axis=0)
-        if len(by_config) < 3 or not len(by_config.columns):
-            continue
-        values = by_config.mean(axis=1).to_numpy(dtype=np.float64)
-        cost = (
-            pd.to_numeric(part["seconds_train"], errors="coerce").groupby(part["config"].fillna(part["arm"])).sum().reindex(by_config.index)
-        )
-        found = expected_best(values, "higher" if higher else "lower", costs=cost.fillna(0).to_numpy(), level=options.level)
-        within = [bounds[str(column)] for column in by_config.columns]
-        lowest, highest = (float(np.mean(ends)) for ends in zip(*within))
-        place = min((best[arm] for arm in part["arm"].unique() if arm in best), default=len(best))
-        curves.append((place, BudgetCurve(
-            arm=str(method), budgets=tuple(int(b) for b in found.budget), expected=tuple(float(v) for v in found.expected),
-            low=_plain(np.maximum(found.low, lowest)), high=_plain(np.minimum(found.high, highest)), seconds=tuple(float(v) for v in found.cost),
-        )))  # fmt: skip
-    return tuple(curve for _, curve in sorted(curves, key=lambda item: item[0])[:most])
-
-
-def _plain(values: np.ndarray) -> tuple[float | None, ...]:
-    return tuple(None if not math.isfinite(v) else float(v) for v in values)

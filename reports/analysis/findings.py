@@ -64,17 +64,28 @@ class Shares:
 
 @dataclass(frozen=True, kw_only=True)
 class NextSample:
+    """What more seeds, templates or examples would do for the difference of two arms on a column; the best option of a column comes first.
+
+    over : the axes whose new levels the interval is about; templates only where both wordings and seeds are two or more and crossed
+    half_width_now, half_width_next : of the interval, and with one more level; shrink_per_second : their difference by `seconds_each`
+    n_needed : levels of this axis alone that resolve the named difference with 80 % power; floor : the difference that no number of them gets under
+    None : what is not known or cannot be reached; `reason` says which. Seconds are None where no cost was measured.
+    """
+
     column: str
     label: str
     a: str
     b: str
+    over: tuple[str, ...]
     axis: str
     n_now: int
     half_width_now: float
-    half_width_next: float
+    half_width_next: float | None
     seconds_each: float | None
+    shrink_per_second: float | None
     n_needed: int | None
     seconds_needed: float | None
+    floor: float | None
     reason: str | None
 
 
@@ -127,14 +138,45 @@ class CostPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetCurve:
-    """Expected best dev score of B configurations tried."""
+    """Expected best dev score of B configurations tried, of an arm's own tuning or of a method's configurations that were run as arms (`source`)."""
 
     arm: str
+    source: str
     budgets: tuple[int, ...]
     expected: tuple[float, ...]
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     seconds: tuple[float, ...]
+    n_dropped: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionGap:
+    """Dev score against test score, means over columns; `gap` is dev - test by seed, positive where dev flatters.
+
+    tried : configurations that dev chose from (0: none, dev and test are only other rows); chosen : the arm that dev would take, for a method with several
+    dev : of a tuned arm the score that its configuration was chosen by, else that of its own runs
+    """
+
+    arm: str
+    tried: int
+    chosen: str | None
+    n_columns: int
+    n_seeds: int
+    dev: float
+    test: float
+    gap: TestResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How far another board of the same arms orders them alike: Kendall's tau-b, and with exchanges near the top weighing more."""
+
+    name: str
+    tau: TestResult
+    weighted: float | None
+    n_arms: int
+    note: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

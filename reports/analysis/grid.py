@@ -46,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Grid:
-    """One family. `tables` has no entry where an arm was never planned on a column."""
+    """One family. `tables` has no entry where an arm was never planned on a column; `examples` holds, per column, what its task's trials answered."""
 
     family: str
     trials: pd.DataFrame
@@ -56,6 +56,7 @@ class Grid:
     clusters: Mapping[str, tuple[str, ...] | None]
     example_ids: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = field(default=())
+    examples: Mapping[str, Examples | None] = field(default_factory=dict)
 
 
 def check(results: Results) -> pd.DataFrame:
@@ -140,6 +141,7 @@ def _grid(family: str, trials: pd.DataFrame, read: Mapping[str, Examples | None]
         clusters={key: found.clusters if found else None for key, found in used.items()},
         example_ids={key: found.ids if found else () for key, found in used.items()},
         notes=notes,
+        examples=used,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..statistics.result import TestResult
 from .findings import (
+    Agreement,
     BudgetCurve,
     ClaimRow,
     CostPoint,
@@ -25,6 +26,7 @@ from .findings import (
     Power,
     Profile,
     RankHeat,
+    SelectionGap,
     Shares,
     Stream,
     Strength,
@@ -241,6 +243,7 @@ class Testing:
     tasks_needed: int | None
     sentence: str
     omnibus: TestResult | None
+    omnibus_with_gaps: TestResult | None  # of all arms, where some have missing cells
     ranking_over: str  # what place and group generalise over
 
 
@@ -269,6 +272,7 @@ class Family:
     critical_difference: CriticalDifference | None
     rank_heat: RankHeat | None
     task_dependence: TaskDependence | None
+    agreements: tuple[Agreement, ...]
     profiles: tuple[Profile, ...]
     shares: tuple[Shares, ...]
     next_samples: tuple[NextSample, ...]
@@ -277,6 +281,7 @@ class Family:
     curves: tuple[Curve, ...]
     cost_points: tuple[CostPoint, ...]
     budget_curves: tuple[BudgetCurve, ...]
+    selection_gaps: tuple[SelectionGap, ...]
     power: tuple[Power, ...]
     task_models: tuple[TaskModel, ...]
     strengths: tuple[Strength, ...]

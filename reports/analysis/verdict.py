@@ -43,7 +43,9 @@ def verdict(
     if failed:
         total = sum(row.n_failed for row in failed)
         of = sum(row.n_trials for row in rows)
-        sentences.append(f"{total} of {of} runs failed or have no defined score; each counts with its task's floor where the task declares one.")
+        sentences.append(
+            f"{total} of {of} runs failed or have no defined score; each counts with its task's floor where the task declares one."
+        )
     partial = [row.arm for row in rows if not row.ranked]
     if partial:
         sentences.append(

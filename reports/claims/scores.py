@@ -21,6 +21,8 @@ from harness.errors import InputError
 from harness.results import Results
 from harness.suite import Suite
 
+from ..analysis.examples import read_examples
+from ..analysis.scale import weighted
 from ..statistics import paired_t
 from ..statistics.power import paired_t_detectable
 from ..statistics.result import TestResult
@@ -39,7 +41,30 @@ def judge_scores(known: Known, claim: Scores, store: Path) -> Verdict:
     missing = claim.seeds - len(scores)
     if missing:
         return Verdict("not run", reason=f"{missing} of {claim.seeds} seeds have no score in both arms", seeds=len(scores))
-    return decided(claim, scores)
+    return decided(claim, scores, over_examples(claim, results) if _still(scores) else None)
+
+
+def _still(scores: pd.DataFrame) -> bool:
+    return bool((scores[ARM] - scores[AGAINST]).nunique() == 1)
+
+
+def over_examples(claim: Scores, results: Results) -> TestResult | None:
+    """The difference over test examples, a mean over tasks: for arms that no seed changes, whose interval over seeds would have no width.
+
+    None where the measure is not the tasks' own metric, or that is no mean of examples.
+    """
+    if claim.measure != "score" or claim.against_measure not in (None, "score"):
+        return None
+    level = _level(claim)
+    parts = []
+    for task in claim.tasks:
+        found = read_examples(results.scores[task]) if task in results.scores else None
+        if found is None or not found.mean:
+            return None
+        trials = results.trials[(results.trials["task"] == task) & results.trials["trial_id"].isin(found.position)]
+        rows = {arm: [found.position[name] for name in trials.loc[trials["arm"] == arm, "trial_id"]] for arm in (ARM, AGAINST)}
+        parts.append(paired_t(*(found.values[rows[arm]].mean(axis=0) for arm in (ARM, AGAINST)), level=level))
+    return weighted(parts, [1 / len(parts)] * len(parts), level=level, what="paired t")
 
 
 def suite_of(known: Known, claim: Scores) -> Suite:
@@ -151,14 +176,21 @@ def seed_scores(trials: pd.DataFrame) -> pd.DataFrame:
     return whole.T.groupby(level="arm").mean().T if len(whole) else pd.DataFrame(columns=[ARM, AGAINST])
 
 
-def decided(claim: Scores, scores: pd.DataFrame) -> Verdict:
-    """The verdict on per-seed scores of both arms, columns `claimed` and `against`."""
+def _level(claim: Scores) -> float:
+    return 0.90 if claim.relation == "equivalent" else 0.95
+
+
+def decided(claim: Scores, scores: pd.DataFrame, examples: TestResult | None = None) -> Verdict:
+    """The verdict on per-seed scores of both arms, columns `claimed` and `against`; on `examples` where no seed changes their difference."""
     if claim.relation == "steadier":
         return _steadier(scores)
     if not np.isfinite(scores.to_numpy(np.float64)).all():
         return _sooner(scores)
-    found = paired_t(scores[ARM], scores[AGAINST], level=0.90 if claim.relation == "equivalent" else 0.95)
-    about: dict[str, Any] = {"measured": _measured(found), "seeds": len(scores), "test": f"{found.method}, over seeds"}
+    found = paired_t(scores[ARM], scores[AGAINST], level=_level(claim))
+    over = "over seeds"
+    if examples is not None and examples.se:
+        found, over = examples, "over test examples: no seed changes the difference"
+    about: dict[str, Any] = {"measured": _measured(found), "seeds": len(scores), "test": f"{found.method}, {over}"}
     low, high = found.ci_low, found.ci_high
     if low is None or high is None:
         return Verdict("cannot show at this scale", reason=found.degenerate or "the difference has no interval", **about)

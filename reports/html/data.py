@@ -26,6 +26,7 @@ def _family(view: View) -> dict[str, Any]:
         "metric": family.metric,
         "metrics": list(family.metrics),
         "rankingOver": family.testing.ranking_over,
+        "here": view.here,
         "baselines": [order.index(name) for name in family.baselines],
         "baseline": order.index(family.default_baseline),
         "places": {
@@ -100,12 +101,31 @@ def packed_pvalue(p: float | None, alpha: float) -> int | None:
     return 2 * thousandths + int(p <= alpha)
 
 
-def _half(test: TestResult) -> float | None:
-    return test.half_width
+def packed_interval(test: TestResult | None, places: int) -> int | None:
+    """How far both ends lie from the estimate, all three as they are printed, in units of the last decimal: 3 times the lower reach, plus how much
+    the upper is longer, plus 1. Rounding makes the reaches of a symmetric interval differ by at most one unit; estimate and half-width, rounded apart,
+    would give other ends than the tables print.
+
+    >>> packed_interval(TestResult(method="t", n=3, estimate=0.1249, ci_low=0.1244, ci_high=0.1254), 3)
+    3
+    """
+    if (
+        test is None
+        or test.estimate is None
+        or test.ci_low is None
+        or test.ci_high is None
+        or not math.isfinite(test.ci_high - test.ci_low)
+    ):
+        return None
+    low, middle, high = (round(float(f"{value:.{places}f}") * 10.0**places) for value in (test.ci_low, test.estimate, test.ci_high))
+    longer = (high - middle) - (middle - low)
+    if abs(longer) > 1:
+        raise ValueError(f"an interval that is not symmetric: {test}")
+    return 3 * (middle - low) + longer + 1
 
 
 def _pairs(view: View, order: Sequence[str]) -> list[list[Any]]:
-    """[i, j, here, half, p, tasks, half, p, effect, bayes or 0, wins, losses, unequal, columns], i above j on the board, i minus j."""
+    """[i, j, here, ends, p, tasks, ends, p, effect, bayes or 0, wins, losses, unequal, columns], i above j on the board, i minus j."""
     rows = []
     places = view.family.places.difference
     for i, a in enumerate(order):
@@ -127,10 +147,18 @@ def _pair(pair: Pair, sign: float, places: int, alpha: float) -> list[Any]:
         bayes = [round(p, 3) for p in (pair.bayes if sign > 0 else pair.bayes[::-1])]
     wins, losses = (pair.wins, pair.losses) if sign > 0 else (pair.losses, pair.wins)
     return [
-        signed(pair.here.estimate), _round(_half(pair.here), places), packed_pvalue(pair.here_adjusted, alpha),
-        signed(pair.tasks.estimate), _round(_half(pair.tasks), places), packed_pvalue(pair.tasks_adjusted, alpha),
+        signed(pair.here.estimate), _turned(packed_interval(pair.here, places), sign), packed_pvalue(pair.here_adjusted, alpha),
+        signed(pair.tasks.estimate), _turned(packed_interval(pair.tasks, places), sign), packed_pvalue(pair.tasks_adjusted, alpha),
         signed(pair.tasks.effect, 2), bayes, wins, losses, int(pair.unequal_tuning), pair.n_columns,
     ]  # fmt: skip
+
+
+def _turned(packed: int | None, sign: float) -> int | None:
+    """The interval of b minus a: its ends change places."""
+    if packed is None or sign > 0:
+        return packed
+    low, longer = packed // 3, packed % 3 - 1
+    return 3 * (low + longer) - longer + 1
 
 
 def _versus(view: View, order: Sequence[str]) -> list[list[Any]]:
@@ -147,7 +175,7 @@ def _versus(view: View, order: Sequence[str]) -> list[list[Any]]:
 
 
 def _column_pairs(view: View, order: Sequence[str], keys: Sequence[str]) -> dict[str, Any]:
-    """Per column for pairs with a baseline or an arm at the top: differences and half-widths in units of the last decimal, packed p-values."""
+    """Per column for pairs with a baseline or an arm at the top: differences in units of the last decimal, packed intervals, packed p-values."""
     near = set(view.shown) if len(order) > view.analysis.options.top else set(order)
     index = [(i, j) for i in range(len(order)) for j in range(i + 1, len(order)) if order[i] in near or order[j] in near]
     flat = [[_column_pair(view, key, order[i], order[j]) for i, j in index] for key in keys]
@@ -168,12 +196,12 @@ def _column_pair(view: View, key: str, a: str, b: str) -> tuple[ColumnPair, floa
 def _packed(row: Sequence[tuple[ColumnPair, float] | None], places: int, alpha: float) -> list[list[int | None]]:
     unit = 10**places
     differences: list[int | None] = []
-    halves: list[int | None] = []
+    ends: list[int | None] = []
     pvalues: list[int | None] = []
     for item in row:
         test = item[0].test if item else None
-        differences.append(None if item is None or test is None or test.estimate is None else round(item[1] * test.estimate * unit))
-        half = None if test is None else _half(test)
-        halves.append(None if half is None else round(half * unit))
+        known = item is not None and test is not None and test.estimate is not None
+        differences.append(round(item[1] * float(f"{test.estimate:.{places}f}") * unit) if known else None)  # type: ignore[index, union-attr, operator]
+        ends.append(None if item is None else _turned(packed_interval(test, places), item[1]))
         pvalues.append(None if item is None else packed_pvalue(item[0].adjusted, alpha))
-    return [differences, halves, pvalues]
+    return [differences, ends, pvalues]

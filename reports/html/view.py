@@ -75,6 +75,15 @@ class View:
             return self.pairs[a, b], 1.0
         return (self.pairs[b, a], -1.0) if (b, a) in self.pairs else None
 
+    @cached_property
+    def here(self) -> str:
+        """What the tests on these columns generalise over, in words; the least of them, as for the places."""
+        over = {pair.here.generalise_over for pair in self.family.pairs if pair.here.estimate is not None}
+        least = (
+            "examples" if over == {"examples"} else "seeds" if "seeds" in over else "examples" if "examples" in over else "seeds+examples"
+        )
+        return digits.generalises(least)
+
     @property
     def alpha(self) -> float:
         return self.analysis.options.alpha

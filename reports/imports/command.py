@@ -33,7 +33,11 @@ def import_results(
         raise InputError("does not exist", file=path)
     if format != "long-table" and (map or set or where):
         raise InputError("--map, --set and --where are for long-table")
-    found = _read(format, path, metric, map or (), set or (), where or ())
+    try:
+        found = _read(format, path, metric, map or (), set or (), where or ())
+    except (KeyError, TypeError, AttributeError, IndexError) as error:  # a field that the format always has is missing or of another kind
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise InputError(f"is not laid out as {format} writes it ({what})", file=path) from None
     folder = write_imported(store, found.digest, found.trials, found.examples)
     arms, tasks = found.trials["arm"].nunique(), found.trials["task"].nunique()
     examples = "" if found.examples is None else f", {found.examples['example'].nunique()} examples"

@@ -81,12 +81,34 @@ def complete(rows: Sequence[dict[str, Any]] | pd.DataFrame, *, source: str, dige
     given["reason"] = given["reason"].astype(object)
     given.loc[unscored, "reason"] = "the source has no number here"
     identity = ["family", "arm", "block", "template", "seed"]
+    _once(given, identity, source)
     if "trial_id" not in rows or given["trial_id"].isna().any():
         given["trial_id"] = [trial_id(digest, *values) for values in given[identity].itertuples(index=False)]
     given["run_key"] = given["trial_id"]
     for name in ("task", "arm", "family", "backbone", "template", "shots"):
         given[name] = given[name].map(lambda value: None if _empty(value) else str(value)).astype(object)
     return given
+
+
+def _once(given: pd.DataFrame, identity: Sequence[str], source: str) -> None:
+    """Two rows for one cell are refused: keeping either would be a guess."""
+    infinite = given[pd.to_numeric(given["score"], errors="coerce").abs() == math.inf]
+    if len(infinite):
+        raise InputError(
+            f"{source}: the score of {infinite.iloc[0]['arm']} on {infinite.iloc[0]['task']} is not finite", expected="a number"
+        )
+    seeds = pd.to_numeric(given["seed"], errors="coerce")
+    if (seeds % 1 != 0).any():
+        raise InputError(
+            f"{source}: seed {given['seed'][seeds % 1 != 0].iloc[0]} is no whole number", expected="a replicate number: 0, 1, 2, ..."
+        )
+    twice = given[given.astype({name: str for name in identity}).duplicated(list(identity), keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        raise InputError(
+            f"{source}: {len(twice)} rows stand for cells that have another row, the first: {first['arm']} on {first['task']}, seed {first['seed']}",
+            expected="one row a cell: map what tells them apart (seed, template, backbone, shots), or drop one with --where",
+        )
 
 
 def _blocks(frame: pd.DataFrame) -> list[str]:

@@ -53,17 +53,25 @@ def read_helm(path: Path, *, metric: str | None = None) -> Imported:
     return Imported(trials, pd.concat(examples, ignore_index=True) if examples else None, digest)
 
 
+def _load(file: Path, kind: type) -> Any:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise InputError("is no JSON", file=file) from None
+    if not isinstance(found, kind):
+        raise InputError(f"is no JSON {'object' if kind is dict else 'list'}", file=file, expected="a file of a HELM run")
+    return found
+
+
 def _run(spec_file: Path, wanted: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    spec = json.loads(spec_file.read_text(encoding="utf-8"))
+    spec = _load(spec_file, dict)
     model = str(spec.get("adapter_spec", {}).get("model", "model"))
     task = re.sub(r",?model=[^,]*", "", str(spec.get("name", spec_file.parent.name))).replace(":,", ":").rstrip(":,")
     stats_file = spec_file.parent / "stats.json"
     if not stats_file.is_file():
         raise InputError("lacks stats.json", file=spec_file.parent)
     stats = {
-        s["name"]["name"]: s
-        for s in json.loads(stats_file.read_text(encoding="utf-8"))
-        if s["name"].get("split") == "test" and not s["name"].get("perturbation")
+        s["name"]["name"]: s for s in _load(stats_file, list) if s["name"].get("split") == "test" and not s["name"].get("perturbation")
     }
     name = wanted if wanted in stats else next((m for m in PREFERRED if m in stats), None)
     if name is None:

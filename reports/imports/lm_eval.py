@@ -48,9 +48,11 @@ def read_lm_eval(path: Path, *, metric: str | None = None) -> Imported:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError("is no JSON", file=path) from error
+    if not isinstance(found, dict):
+        raise InputError("is no JSON object", file=path, expected="a results file of lm-evaluation-harness")
     return found
 
 

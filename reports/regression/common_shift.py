@@ -121,7 +121,7 @@ def _test(name: str, cells: Sequence[Moved]) -> ShiftTest:
     test = paired_t(means, np.zeros(len(means)))
     centre = mean_interval(means).estimate or 0.0
     moved = [cell.z for cell in cells if cell.z != 0]
-    share = sum(np.sign(z) == np.sign(centre) for z in moved) / len(moved) if moved else None
+    share = sum(bool(np.sign(z) == np.sign(centre)) for z in moved) / len(moved) if moved else None
     # arms that all sit at the bound have no spread left, and are the clearest case of all
     p = 2.0 ** (1 - len(means)) if test.pvalue is None else test.pvalue
     return ShiftTest(z=centre, estimate=float(np.mean([cell.estimate for cell in cells])), share=share, pvalue=p, **about)

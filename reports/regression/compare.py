@@ -76,6 +76,12 @@ def compare(
             draft = _with_flips(draft, (baseline, old), (current, new), predictions)
         drafts.append(draft)
     verdicts, family = _judge_family(drafts, alpha)
+    if verdicts and not any(verdict.gating for verdict in verdicts):
+        raise InputError(
+            f"no cell fits {', '.join(gating)}",
+            key="gating",
+            expected=f"globs over task/metric and arm/task/metric, such as {verdicts[0].task}/*",
+        )
     listed = [(verdict.arm, verdict.task, verdict.metric) for verdict in verdicts]
     warnings = [f"margin {pattern!r} matches no cell" for pattern in margins.unused(listed)]
     warnings += [f"gating pattern {pattern!r} matches no cell" for pattern in gating if not any(_matches(v, [pattern]) for v in verdicts)]

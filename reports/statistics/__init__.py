@@ -88,6 +88,7 @@ from .intervals import robust_line as robust_line
 from .missing import Coverage as Coverage
 from .missing import bounded_imputation as bounded_imputation
 from .missing import coverage as coverage
+from .missing import durbin as durbin
 from .missing import intention_to_treat as intention_to_treat
 from .missing import skillings_mack as skillings_mack
 from .multitask import compare_across_tasks as compare_across_tasks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -111,9 +111,11 @@ def stratified_draws(
     generalise_over: Resampled = "seeds",
     n_resamples: int = 2000,
     scale_correction: bool = True,
+    shared: Sequence[int] | None = None,
 ) -> Floats:
     """Resampled tables [resamples, tasks, seeds]: seeds within each task, and whole tasks first if `generalise_over` is "tasks".
 
+    shared : [tasks] numbers from 0; rows with one number get the same seeds in a resample (settings of one task whose seeds drew the same rows).
     scale_correction : deviations from the task's mean are first widened by sqrt(S / (S - 1)). The variance of a resampled mean of S seeds is
     (S - 1) / S of what it should be; with 5 seeds the plain interval is 11 % too narrow, however many tasks there are.
     """
@@ -125,8 +127,9 @@ def stratified_draws(
     tasks: NDArray[np.int64] = np.broadcast_to(np.arange(n_tasks), (n_resamples, n_tasks))
     if generalise_over == "tasks":
         tasks = rng.integers(0, n_tasks, size=(n_resamples, n_tasks))
-    seeds = rng.integers(0, n_seeds, size=(n_resamples, n_tasks, n_seeds))
-    return table[tasks[:, :, None], seeds]
+    strata = np.arange(n_tasks) if shared is None else np.asarray(shared, dtype=np.intp)
+    seeds = rng.integers(0, n_seeds, size=(n_resamples, int(strata.max()) + 1, n_seeds))
+    return table[tasks[:, :, None], seeds[:, strata]]
 
 
 def aggregate_tasks(
@@ -138,11 +141,12 @@ def aggregate_tasks(
     level: float = 0.95,
     n_resamples: int = 2000,
     scale_correction: bool = True,
+    shared: Sequence[int] | None = None,
 ) -> TestResult:
     """An aggregate of one method's normalised scores, with a stratified percentile interval if `rng` is given.
 
     x : [tasks, seeds]; failed runs hold their task's floor already. statistic : a name in AGGREGATES or a function [..., tasks, seeds] -> [...].
-    `generalise_over` "seeds" keeps these tasks; "tasks" asks about further ones like them.
+    `generalise_over` "seeds" keeps these tasks; "tasks" asks about further ones like them. shared : as in `stratified_draws`.
 
     >>> x = np.array([[0.5, 0.6], [0.7, 0.9], [0.4, 0.4]])
     >>> aggregate_tasks(x, "mean").estimate.__round__(3)
@@ -166,7 +170,9 @@ def aggregate_tasks(
         reason_one = None if rng is None else f"one {generalise_over[:-1]}: its variance is unknown"
         return TestResult(method=name, n=n, generalise_over=generalise_over, estimate=estimate, degenerate=reason_one)
     draws = function(
-        stratified_draws(table, rng=rng, generalise_over=generalise_over, n_resamples=n_resamples, scale_correction=scale_correction)
+        stratified_draws(
+            table, rng=rng, generalise_over=generalise_over, n_resamples=n_resamples, scale_correction=scale_correction, shared=shared
+        )
     )
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return TestResult(
@@ -201,8 +207,9 @@ def performance_profile(
     level: float = 0.95,
     n_resamples: int = 2000,
     band: Band = "simultaneous",
+    shared: Sequence[int] | None = None,
 ) -> PerformanceProfile:
-    """P(score > threshold) over runs and tasks, with a stratified bootstrap band over seeds. x : [tasks, seeds]
+    """P(score > threshold) over runs and tasks, with a stratified bootstrap band over seeds. x : [tasks, seeds]; shared : as in `stratified_draws`.
 
     simultaneous : share -+ q sqrt(S / (S - 1)), q the `level` quantile of max over thresholds of |share* - share|. One width for all thresholds, because
     a share of 0 or 1 has no bootstrap variance of its own; not under half a run, 1 / (2 T S). pointwise : bootstrap percentiles of each threshold.
@@ -223,7 +230,7 @@ def performance_profile(
     means = np.array([(round_ties(table.mean(axis=1)) > tau).mean() for tau in taus])
     low, high, reason_band = undefined, undefined, None
     if rng is not None and table.shape[1] > 1:
-        drawn = stratified_draws(table, rng=rng, n_resamples=n_resamples, scale_correction=False)
+        drawn = stratified_draws(table, rng=rng, n_resamples=n_resamples, scale_correction=False, shared=shared)
         shares = np.stack([(drawn > tau).mean(axis=(1, 2)) for tau in taus], axis=1)
         low, high = _simultaneous(shares, runs, level, table.shape) if band == "simultaneous" else _pointwise(shares, level)
     elif rng is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from .ranks import competition_ranks, task_ranks
@@ -64,37 +65,71 @@ def board_agreement(boards: ArrayLike) -> Floats:
     return result
 
 
-def split_half(examples: ArrayLike, *, rng: np.random.Generator, n_splits: int = 200, level: float = 0.95) -> TestResult:
+def split_half(
+    examples: ArrayLike | Sequence[ArrayLike],
+    *,
+    rng: np.random.Generator,
+    weights: ArrayLike | None = None,
+    clusters: Sequence[Sequence[str] | None] | None = None,
+    n_splits: int = 200,
+    level: float = 0.95,
+) -> TestResult:
     """Mean tau-b between the boards of two random halves of the examples; the interval holds `level` of the splits.
 
-    examples : [methods, examples], the same examples for all. It is a lower bound on the agreement of two test sets of full size.
+    examples : [methods, examples], the same examples for all; or one such table per task, each halved, with boards of weighted means (`weights` : [tasks]).
+    clusters : per task the cluster of each example, or None; a cluster stays in one half. An example that a method did not answer is dropped.
+    It is a lower bound on the agreement of two test sets of full size.
 
     >>> scores = np.array([[1.0] * 8, [0.0] * 8])
     >>> split_half(scores, rng=np.random.default_rng(0)).estimate
     1.0
     """
-    table = np.asarray(examples, dtype=np.float64)
-    complete = table[:, np.isfinite(table).all(axis=0)]
-    n_methods, n_examples = complete.shape
-    dropped = table.shape[1] - n_examples
+    given = list(examples) if isinstance(examples, (list, tuple)) and np.ndim(examples[0]) == 2 else [examples]
+    tables = [np.asarray(table, dtype=np.float64) for table in given]
+    share = np.ones(len(tables)) if weights is None else np.asarray(weights, dtype=np.float64)
+    kept = [np.asarray(np.isfinite(table).all(axis=0), dtype=bool) for table in tables]
+    groups = [_groups(None if clusters is None else clusters[i], mask) for i, mask in enumerate(kept)]
+    tables = [table[:, mask] for table, mask in zip(tables, kept, strict=True)]
+    n, dropped = sum(table.shape[1] for table in tables), int(sum((~mask).sum() for mask in kept))
     name = "split-half Kendall tau-b"
-    if n_methods < 2 or n_examples < 2:
-        reason = "fewer than two methods" if n_methods < 2 else "fewer than two examples"
-        return TestResult(method=name, n=n_examples, n_dropped=dropped, generalise_over="examples", degenerate=reason)
+    if len(tables[0]) < 2 or any(group.size == 0 or group.max() < 1 for group in groups):
+        reason = "fewer than two methods" if len(tables[0]) < 2 else "fewer than two examples"
+        return TestResult(method=name, n=n, n_dropped=dropped, generalise_over="examples", degenerate=reason)
+    sums = [_by_group(table, group) for table, group in zip(tables, groups, strict=True)]
     taus = []
     for _ in range(n_splits):
-        order = rng.permutation(n_examples)
-        half = n_examples // 2
-        tau = kendall_tau(complete[:, order[:half]].mean(axis=1), complete[:, order[half : 2 * half]].mean(axis=1)).estimate
+        boards = sum(part * _halves(*found, rng) for part, found in zip(share, sums, strict=True))
+        tau = kendall_tau(*boards).estimate
         if tau is not None:
             taus.append(tau)
     if not taus:
-        return TestResult(method=name, n=n_examples, n_dropped=dropped, generalise_over="examples", degenerate="all tied in every half")
+        return TestResult(method=name, n=n, n_dropped=dropped, generalise_over="examples", degenerate="all tied in every half")
     low, high = np.quantile(taus, [(1 - level) / 2, (1 + level) / 2])
     return TestResult(
-        method=name, n=n_examples, n_dropped=dropped, generalise_over="examples", estimate=float(np.mean(taus)),
+        method=name, n=n, n_dropped=dropped, generalise_over="examples", estimate=float(np.mean(taus)),
         ci_low=float(low), ci_high=float(high), level=level, n_resamples=n_splits,
     )  # fmt: skip
+
+
+def _groups(clusters: Sequence[str] | None, kept: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """[examples kept] the number of each one's cluster, from 0; an example of its own where there are none."""
+    if clusters is None:
+        return np.arange(int(kept.sum()))
+    return np.unique(np.asarray(clusters, dtype=object)[kept].astype(str), return_inverse=True)[1]
+
+
+def _by_group(table: Floats, groups: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Sums of each method's scores [methods, groups], and examples of each group."""
+    size = np.bincount(groups).astype(np.float64)
+    sums = np.stack([np.bincount(groups, weights=row, minlength=len(size)) for row in table]).astype(np.float64)
+    return sums, size
+
+
+def _halves(sums: Floats, size: Floats, rng: np.random.Generator) -> Floats:
+    """[2, methods] means of two random halves of the groups."""
+    order, half = rng.permutation(len(size)), len(size) // 2
+    parts = order[:half], order[half : 2 * half]
+    return np.stack([sums[:, part].sum(axis=1) / size[part].sum() for part in parts])
 
 
 @dataclass(frozen=True, kw_only=True)

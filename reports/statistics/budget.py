@@ -43,33 +43,38 @@ def expected_best(
 
     without replacement (default, unbiased) : sum_i v_(i) C(i - 1, B - 1) / C(n, B), defined for B <= n;
     with replacement (Dodge et al. 2019) : sum_i v_(i) ((i/n)^B - ((i-1)/n)^B), biased downwards, offered because papers print it.
-    values : dev scores of trials drawn independently from one search space; a trial without a score counts as dropped, not as a low score.
+    values : [trials], dev scores of trials drawn independently from one search space; or [tasks, trials] where each task is tuned for itself: the best
+        of B is taken per task and then averaged. A trial without a score (on some task) counts as dropped, not as a low score.
+    costs : [trials], or one number that stands for all.
 
     Interval: -+ t SE with the jackknife's SE and n / B - 1 degrees of freedom, since n trials are n / B independent groups of B; at B = 1 the t
-    interval of a mean. At B = n / 2 a bootstrap of trials misses the truth in 28 to 33 % of cases instead of 5 (normal scores, n = 4 to 40),
-    because no resample holds a better trial than the best one seen.
+    interval of a mean. At B = n / 2 a bootstrap of trials misses the truth in 11 to 46 % of cases instead of 5
+    (docs/statistics-calibration.md), because no resample holds a better trial than the best one seen.
 
     Source: Dodge et al. 2019, "Show your work"; Tang et al. 2020, "Showing your work doesn't always work"; Arvesen 1969 (jackknife of a U-statistic).
 
     >>> expected_best([0.61, 0.70, 0.55, 0.66, 0.73, 0.70]).expected.round(3)
     array([0.658, 0.699, 0.713, 0.72 , 0.725, 0.73 ])
     """
-    scores = orient(as_vector(values), direction)
-    present = np.isfinite(scores)
-    v = np.sort(scores[present])
-    n, sign = len(v), 1.0 if direction == "higher" else -1.0
+    table = np.atleast_2d(orient(values, direction))
+    if table.ndim > 2:
+        raise ValueError(f"values: [trials] or [tasks, trials] expected, got shape {table.shape}")
+    present = np.asarray(np.isfinite(table).all(axis=0), dtype=bool)
+    v = table[:, present]
+    n, sign = v.shape[1], 1.0 if direction == "higher" else -1.0
     budget = np.arange(1, n + 1, dtype=np.float64)
     undefined = np.full(n, np.nan)
     cost = undefined
     if costs is not None and n:
-        cost = budget * float(as_vector(costs)[present].mean())
+        given = as_vector(costs)
+        cost = budget * float((given[present] if len(given) == len(present) else given).mean())
     if n == 0:
         return BudgetCurve(
             budget=budget, expected=budget, low=budget, high=budget, cost=cost, level=level, n=0,
-            n_dropped=len(scores), degenerate="no finished trial",
+            n_dropped=len(present), degenerate="no finished trial",
         )  # fmt: skip
-    weights = _order_weights(n, with_replacement)  # [budgets, order statistics]
-    expected = sign * (weights @ v)
+    weights = order_weights(n, with_replacement)  # [budgets, order statistics]
+    expected = sign * _mean_best(v, weights)
     reach = _reach(v, with_replacement, level)
     return BudgetCurve(
         budget=budget, expected=expected, low=expected - reach, high=expected + reach, cost=cost, level=level, n=n,
@@ -78,17 +83,23 @@ def expected_best(
 
 
 def _reach(v: Floats, with_replacement: bool, level: float) -> Floats:
-    """[budgets] half-widths of the intervals from sorted scores, NaN where fewer than three groups of B trials can be made."""
-    n, few = len(v), len(v) // 3
+    """[budgets] half-widths of the intervals from [tasks, trials], NaN where fewer than three groups of B trials can be made."""
+    n, few = v.shape[1], v.shape[1] // 3
     reach = np.full(n, np.nan)
     if few:
-        without = np.stack([np.delete(v, i) for i in range(n)]) @ _order_weights(n - 1, with_replacement)[:few].T
+        weights = order_weights(n - 1, with_replacement)[:few]
+        without = np.stack([_mean_best(np.delete(v, i, axis=1), weights) for i in range(n)])
         se = np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
         reach[:few] = se * special.stdtrit(n / np.arange(1, few + 1) - 1, (1 + level) / 2)
     return reach
 
 
-def _order_weights(n: int, with_replacement: bool) -> Floats:
+def _mean_best(v: Floats, weights: Floats) -> Floats:
+    """[budgets] expected best of each task's trials, averaged over tasks."""
+    return np.asarray((np.sort(v, axis=1) @ weights.T).mean(axis=0))
+
+
+def order_weights(n: int, with_replacement: bool = False) -> Floats:
     """Probability that the i-th smallest of n is the best of B, for every B (rows) and i (columns)."""
     i, b = np.arange(1, n + 1, dtype=np.float64), np.arange(1, n + 1, dtype=np.float64)[:, None]
     if with_replacement:

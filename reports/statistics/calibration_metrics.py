@@ -9,7 +9,6 @@ import numpy as np
 from scipy import special, stats
 
 from .aggregate import aggregate_tasks, performance_profile
-from .budget import expected_best
 from .examples import pseudo_values
 from .paired import crossed_difference
 from .result import Floats
@@ -166,30 +165,3 @@ def aggregate_misses(simulations: int, rng: np.random.Generator, *, fast: bool) 
             missed[1] += bool(((truth < band.low - 1e-12) | (truth > band.high + 1e-12)).any())
         yield name, "IQM, stratified bootstrap", "seeds", missed[0], simulations, None, False
         yield name, "profile, simultaneous band", "seeds", missed[1], simulations, None, False
-
-
-# --- tuning budgets -------------------------------------------------------------------------------------------------------------------
-
-QUANTILES: dict[str, Callable[[Floats], Floats]] = {
-    "normal dev scores": lambda u: np.asarray(0.8 + 0.03 * special.ndtri(u)),
-    "left-skewed dev scores": lambda u: np.asarray(0.85 + 0.04 * np.log(u)),
-    "right-skewed dev scores": lambda u: np.asarray(0.6 - 0.04 * np.log1p(-u)),
-    "3 of 10 trials near chance": lambda u: np.asarray(np.where(u < 0.3, 0.5 + 0.01 * u, 0.8 + 0.03 * (u - 0.3))),
-}
-
-
-def budget_misses(simulations: int, rng: np.random.Generator, *, fast: bool) -> Iterator[Found]:
-    """Misses of the expected best of B trials at B = 1, n / 6 and n / 3, the last budget that has an interval."""
-    grid = (np.arange(200_000) + 0.5) / 200_000
-    for name, quantile in list(QUANTILES.items())[:1] if fast else QUANTILES.items():
-        scores = quantile(grid)
-        for n in (12,) if fast else (6, 12, 24, 48):
-            budgets = sorted({1, max(n // 6, 1), n // 3})
-            truth = np.array([float(np.mean(scores * b * grid ** (b - 1))) for b in budgets])
-            missed = np.zeros(len(budgets), dtype=int)
-            for _ in range(simulations):
-                found = expected_best(quantile(rng.random(n)))
-                ends = [np.array([end[b - 1] for b in budgets]) for end in (found.low, found.high)]
-                missed += (truth < ends[0]) | (truth > ends[1])
-            for b, wrong in zip(budgets, missed.tolist()):
-                yield f"{name}, best of {b} of {n}", "expected best of B, jackknife t", "tuning trials", wrong, simulations, None, False

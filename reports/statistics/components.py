@@ -121,16 +121,21 @@ def _sums_of_squares(values: Floats, names: Sequence[str]) -> tuple[dict[str, fl
 
     squares: dict[str, float] = {}
     degrees: dict[str, int] = {}
+    rest = centred
     for i, name in enumerate(names):
-        squares[name] = float((marginal(i) ** 2).sum()) * values.size / values.shape[i]
+        effect = marginal(i)
+        rest = rest - effect
+        squares[name] = float((effect**2).sum()) * values.size / values.shape[i]
         degrees[name] = values.shape[i] - 1
     for i, j in pairs_of(names):
         effect = marginal(i, j) - marginal(i) - marginal(j)
+        rest = rest - effect
         squares[f"{names[i]}:{names[j]}"] = float((effect**2).sum()) * values.size / (values.shape[i] * values.shape[j])
         degrees[f"{names[i]}:{names[j]}"] = (values.shape[i] - 1) * (values.shape[j] - 1)
     left = values.size - 1 - sum(degrees.values())
     if left > 0:
-        squares[REMAINDER] = max(float((centred**2).sum()) - sum(squares.values()), 0.0)
+        # from what is left of the table: a difference of sums of squares would leave 1e-16 of the largest, which the components divide and keep
+        squares[REMAINDER] = float((rest**2).sum())
         degrees[REMAINDER] = left
     # what float64 leaves of an exact 0
     noise = values.size * (TIE_TOLERANCE * float(np.abs(values).max())) ** 2

@@ -112,12 +112,19 @@ def test_a_configuration_drawn_twice_is_chosen_like_any_other(suite_file, run, t
     assert len(tuning["tries"]) < 12 and all(len(item["dev_scores"]) == 2 for item in tuning["tries"])
     means = [sum(item["dev_scores"]) for item in tuning["tries"]]
     assert tuning["config"] == tuning["tries"][means.index(max(means))]["config"]
+    tries = load_results(tmp_path / "store").tries
+    assert set(tries["trial_id"]) == {cell.trial.trial_id} and tries["dev_score"].tolist() == [total / 2 for total in means]
 
 
 def command(suite: Path, store: Path, *options: str) -> subprocess.Popen[str]:
     line = [sys.executable, "-m", "harness.cli", "run", str(suite), "--store", str(store), "--device", "cpu", *options]
     return subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1", "NAP": "2.5"}
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NAP": "2.5"},
     )
 
 

@@ -122,6 +122,13 @@ def test_the_best_state_on_dev_is_the_one_that_stays() -> None:
     assert [row["dev_score"] for row in run.curve.rows] == [0.1, 0.7, 0.7, 0.3, 0.2]
 
 
+def test_an_undefined_dev_score_is_below_every_other_and_stands_in_no_curve() -> None:
+    """The correlation of a constant answer: -inf chooses right, but a curve with it could not be drawn."""
+    run, _ = fitted([-math.inf, -math.inf, -0.2, -math.inf, -0.3], "best_dev")
+    assert run.notes["selected_step"] == 3
+    assert [row["dev_score"] for row in run.curve.rows] == [None, None, -0.2, None, -0.3]
+
+
 def test_selecting_the_last_state_asks_dev_nothing() -> None:
     run, end = fitted([], "last")
     assert run.notes == {} and end > 2.9

@@ -183,10 +183,10 @@ def test_baseline_shows_the_numbers_of_the_analysis(browser: Any, index: Path) -
             choose(browser, "scope", scope)
             choose(browser, "baseline", str(base))
             rows = browser.run(
-                "return Array.from(document.querySelectorAll('[data-role=forest] tbody tr')).map(r => [r.cells[0], r.cells[1], r.cells[4]].map(c => c.textContent.replace(' ≠', '')))"
+                "return Array.from(document.querySelectorAll('[data-role=forest] tbody tr')).map(r => [r.cells[0], r.cells[1], r.cells[2], r.cells[4]].map(c => c.textContent.replace(' ≠', '')))"
             )
             assert len(rows) == 5
-            for arm, difference, p in rows:
+            for arm, difference, interval, p in rows:
                 pair = next(pair for pair in family.pairs if {pair.a, pair.b} == {arm, order[base]})
                 test, adjusted = (pair.here, pair.here_adjusted) if scope == "here" else (pair.tasks, pair.tasks_adjusted)
                 if order[base] in family.baselines:
@@ -194,6 +194,8 @@ def test_baseline_shows_the_numbers_of_the_analysis(browser: Any, index: Path) -
                     adjusted = item.here_adjusted if scope == "here" else item.tasks_adjusted
                 sign = 1 if pair.a == arm else -1
                 assert difference == digits.number(sign * test.estimate, family.places.difference, sign=True)
+                ends = [digits.number(sign * end, family.places.difference, sign=True) for end in (test.ci_low, test.ci_high)[::sign]]
+                assert interval == " to ".join(ends)
                 assert p == digits.pvalue(adjusted)
     assert browser.errors() == []
 

@@ -262,3 +262,31 @@ def test_shared_results_read() -> None:
     )
     graphs = read_long_table(SHARED / "prog_graph_prompts" / "summary.csv", mapping)
     assert "None" in set(graphs.trials["arm"]) and len(graphs.trials) == 714
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["a,x,0,0.5", "a,x,0,0.6", "b,x,0,0.7"], "2 rows stand for cells that have another row, the first: a on x, seed 0"),
+        (["a,x,0,inf", "b,x,0,0.7"], "the score of a on x is not finite"),
+        (["a,x,0.5,0.5", "b,x,0,0.7"], "seed 0.5 is no whole number"),
+    ],
+)
+def test_what_would_be_a_guess_is_refused(tmp_path: Path, rows: list[str], message: str) -> None:
+    table = tmp_path / "runs.csv"
+    table.write_text("arm,task,seed,score\n" + "\n".join(rows) + "\n")
+    with pytest.raises(InputError, match=message):
+        import_results("long-table", table, tmp_path / "store")
+
+
+def test_a_run_folder_that_helm_did_not_write_gives_one_line(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "run_spec.json").write_text("[]")
+    (run / "stats.json").write_text("[]")
+    with pytest.raises(InputError, match="is no JSON object"):
+        import_results("helm", tmp_path / "runs", tmp_path / "store")
+    (run / "run_spec.json").write_text("{}")
+    (run / "stats.json").write_text('[{"name": 3}]')
+    with pytest.raises(InputError, match="is not laid out as helm writes it"):
+        import_results("helm", tmp_path / "runs", tmp_path / "store")

@@ -11,6 +11,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from harness.reports.analysis import Options, analyse, digits
 from harness.reports.analysis.codec import results_json
@@ -20,6 +21,8 @@ from harness.reports.command import write_report
 from harness.reports.exports import leaderboard_csv, leaderboard_markdown, tables_tex
 from harness.reports.figures import write_figures
 from harness.reports.html import SECTIONS, Section, render_page
+from harness.reports.html.data import _turned, packed_interval
+from harness.reports.statistics.result import TestResult
 from harness.reports.synthetic import Plan, synthetic_results
 
 from harness.results import Results
@@ -198,6 +201,23 @@ def test_data_block_holds_the_printed_numbers(analysis: Analysis) -> None:
     for i, j, here, *_ in block["pairs"]:
         pair = pairs.get((order[i], order[j])) or pairs[order[j], order[i]]
         assert abs(here) == round(abs(pair.here.estimate), family.places.difference)
+
+
+def test_packed_intervals_have_the_ends_that_are_printed() -> None:
+    """Estimate and half-width, rounded apart, gave other last decimals than the tables in nearly half of the cases."""
+    rng = np.random.default_rng(0)
+    other = 0
+    for _ in range(500):
+        estimate, half = rng.normal(0, 0.1), rng.exponential(0.05)
+        test = TestResult(method="t", n=5, estimate=estimate, ci_low=estimate - half, ci_high=estimate + half)
+        for sign in (1, -1):
+            packed = _turned(packed_interval(test, 3), sign)
+            lower, upper = packed // 3, packed // 3 + packed % 3 - 1
+            at = round(float(f"{sign * estimate:.3f}") * 1000)
+            ends = [digits.number(sign * end, 3) for end in test.interval[::sign]]
+            assert [digits.number((at - lower) / 1000, 3), digits.number((at + upper) / 1000, 3)] == ends
+        other += digits.number(round(estimate, 3) - round(half, 3), 3) != digits.number(test.ci_low, 3)
+    assert other > 50
 
 
 def test_bold_is_the_whole_tie_group(analysis: Analysis) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,28 @@ def test_an_undefined_score_and_an_arm_without_templates(suite_file, mood_task: 
     assert (cell.n_planned, cell.n_failed, cell.mean) == (2, 2, 0.0)
     reasons = {failure.reason for failure in family.failures if failure.arm == "majority"}
     assert reasons == {"mcc is undefined: gold or predictions have only one class"}
+
+
+def test_a_place_that_cannot_be_written_gives_one_line(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["report", str(store), "-o", str(tmp_path / "file" / "sub")]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be written" in error and error.count("\n") == 1
+
+
+def test_a_damaged_import_gives_one_line_and_a_damaged_cache_is_made_again(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "results.json").write_text("{")
+    assert main(["report", str(store), "-o", str(out), "--no-figures", "--no-examples"]) == 0
+    assert json.loads((out / "results.json").read_text())["families"]
+    copy = tmp_path / "copy"
+    shutil.copytree(store, copy)
+    [file] = (copy / "imported").glob("*/trials.parquet")
+    file.write_bytes(file.read_bytes()[:-20])
+    capsys.readouterr()
+    assert main(["report", str(copy), "-o", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "is missing or damaged" in error and error.count("\n") == 1

@@ -26,7 +26,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("stream", "Along the test stream", streams, short="Stream"),
     Section("pictures", "Pictures", pictures),
     Section("cost", "Score against cost", cost, short="Cost"),
-    Section("budget", "Score against tuning budget", budget, short="Budget"),
+    Section("budget", "Tuning budget, and dev against test", budget, short="Budget"),
     Section("power", "What could have been shown", power, short="Power"),
     Section("models", "The same question under other models", models, short="Models"),
     Section("claims", "Claims of the papers", claims, scope="page", short="Claims"),

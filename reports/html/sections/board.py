@@ -52,7 +52,14 @@ def leaderboard(view: View) -> str:
         best=best_cells(family, view.alpha),
         caption=_caption(view),
         details=len(family.cells) <= MOST_CELLS,
+        best_title=_chances(view),
     )
+
+
+def _chances(view: View) -> str:
+    """How P(best) was drawn, and what over."""
+    found = view.family.rank_heat
+    return "" if found is None else f"{found.method}, {digits.generalises(found.generalise_over)}"
 
 
 def _row(view: View, row: Standing, scale: Scale | None) -> dict[str, Any]:

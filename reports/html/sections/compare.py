@@ -159,7 +159,7 @@ def _diagram(view: View, found: CriticalDifference, kept: Sequence[int]) -> str:
     height = below + 22 * half + 12
     ranks = [found.mean_ranks[i] for i in kept]
     low, high = max(1.0, float(int(min(ranks)))), max(float(int(max(ranks) + 0.999)), min(ranks) + 1)
-    scale = Scale(low, high, 210, width - 210)
+    scale = Scale(low, high, 256, width - 256)  # labels stand outside it, so that no line runs through them
     drawing = Drawing(width, height)
     for tick in scale.ticks(8):
         drawing.line(scale(tick), top - 5, scale(tick), top)

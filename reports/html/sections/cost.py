@@ -9,6 +9,7 @@ from typing import Any
 from ...analysis import digits
 from ...analysis.economics import COSTS
 from ...analysis.findings import CostPoint, Curve
+from ...analysis.tuning import TRIED
 from ...svg import DASHES, Drawing, Scale, colour, padded
 from ..view import View, raw, render
 
@@ -18,6 +19,7 @@ FORMATS: dict[str, Callable[[float | None], str]] = {
     "seconds_train": digits.seconds,
 }
 MOST_PICTURES = 12
+MOST_GAPS = 30
 
 
 def curves(view: View) -> str | None:
@@ -94,7 +96,9 @@ def _scatter(view: View, name: str) -> str:
     width, height = 480.0, 320.0
     ends = [v for p in points for v in (p.low, p.high, p.score) if v is not None]
     low, high = (min(positive) / 1.5, max(positive) * 1.5) if log else padded(positive, 0.08)
-    x, y = Scale(low, high, 52, width - 60, log), Scale(*padded(ends), height - 48, 26)
+    least, most = padded(ends)
+    # names stand above their marks: room for two lines of them under the axis' title
+    x, y = Scale(low, high, 52, width - 60, log), Scale(least, most + 0.12 * (most - least), height - 48, 26)
     drawing = Drawing(width, height)
     drawing.x_axis(x, height - 48, label=COSTS[name] + (", logarithmic" if log else ""))
     drawing.y_axis(y, 52, label="mean score", grid_right=width - 60)
@@ -133,7 +137,8 @@ def budget(view: View) -> str | None:
     family = view.family
     points = [p for p in family.cost_points if "tuning_trials" in p.costs]
     uneven = len({p.costs["tuning_trials"] for p in points}) > 1
-    if not family.budget_curves and not uneven:
+    gaps = sorted(family.selection_gaps, key=lambda gap: gap.chosen is None)
+    if not family.budget_curves and not uneven and not gaps:
         return None
     svg = _budget_picture(view) if family.budget_curves else ""
     groups: dict[float, list[str]] = defaultdict(list)
@@ -143,7 +148,11 @@ def budget(view: View) -> str | None:
         {"trials": int(n), "n": len(arms), "arms": ", ".join(arms[:12]) + (f" and {len(arms) - 12} more" if len(arms) > 12 else "")}
         for n, arms in sorted(groups.items())
     ]
-    return render("budget.html.j2", view=view, family=family, svg=raw(svg), tuned=tuned, uneven=uneven)
+    over = next((digits.generalises(gap.gap.generalise_over) for gap in gaps if gap.gap.generalise_over), "")
+    return render(
+        "budget.html.j2", view=view, family=family, svg=raw(svg), tuned=tuned, uneven=uneven, gaps=gaps[:MOST_GAPS], over=over,
+        left_out=max(len(gaps) - MOST_GAPS, 0), places=family.places, kinds={"tuned": any(c.source == TRIED for c in family.budget_curves)},
+    )  # fmt: skip
 
 
 def _budget_picture(view: View) -> str:

@@ -25,8 +25,9 @@ def heat(view: View) -> str | None:
     last = max((i for row in rows for i, cell in enumerate(row["cells"]) if cell["p"] >= LEAST), default=0) + 1
     places = min(last, MOST_PLACES)
     return render(
-        "heat.html.j2", view=view, found=found, rows=rows, places=places, cut=last > places, left_out=len(found.arms) - len(shown)
-    )
+        "heat.html.j2", view=view, found=found, rows=rows, places=places, cut=last > places, left_out=len(found.arms) - len(shown),
+        agreements=view.family.agreements, splits=max((a.tau.n_resamples or 0 for a in view.family.agreements), default=0),
+    )  # fmt: skip
 
 
 def profiles(view: View) -> str | None:

@@ -23,11 +23,16 @@ def variance(view: View) -> str | None:
     by_column: dict[str, list[NextSample]] = defaultdict(list)
     for option in family.next_samples:
         by_column[option.label].append(option)
+    unknown: dict[str, list[str]] = defaultdict(list)
+    for option in family.next_samples:
+        if option.axis == "template" and option.floor is None and option.reason:
+            unknown[option.reason].append(option.label)
     # the first option of a column is the one that narrows most per second
     advice = [{"label": label, "best": options[0], "others": options[1:]} for label, options in by_column.items()]
     return render(
         "variance.html.j2", view=view, family=family, names=[(name, WORDS[name]) for name in names], svg=raw(svg), advice=advice,
-        relevant=view.analysis.options.relevant,
+        relevant=view.analysis.options.relevant, unknown=list(unknown.items()),
+        wordings=any("template" in option.over for option in family.next_samples),
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ class Pairs {
     }
   }
 
-  /** i minus j: { estimate, half, p, effect, bayes, wins, losses, unequal, places }; null where there is nothing. */
+  /** i minus j: { estimate, low, high, p, effect, bayes, wins, losses, unequal, places }; null where there is nothing. */
   pair(i, j, scope) {
     const sign = i < j ? 1 : -1, key = sign > 0 ? i * 1e4 + j : j * 1e4 + i;
     const row = this.all.get(key);
@@ -37,16 +37,23 @@ class Pairs {
       effect: turn(row[8]), bayes: row[9] ? (sign > 0 ? row[9] : row[9].slice().reverse()) : null,
       wins: sign > 0 ? row[10] : row[11], losses: sign > 0 ? row[11] : row[10], unequal: row[12] === 1, columns: row[13],
     };
-    if (scope === "here") return { ...common, estimate: turn(row[2]), half: row[3], p: row[4], places: this.family.places.difference };
-    if (scope === "tasks") return { ...common, estimate: turn(row[5]), half: row[6], p: row[7], places: this.family.places.difference };
+    const shared = this.family.places.difference;
+    if (scope === "here") return { ...common, ...this.ends(turn(row[2]), row[3], sign, shared), p: row[4], places: shared };
+    if (scope === "tasks") return { ...common, ...this.ends(turn(row[5]), row[6], sign, shared), p: row[7], places: shared };
     const at = this.place.get(key);
-    if (at === undefined) return { ...common, estimate: null, half: null, p: null, places: 3 };
-    const [differences, halves, pvalues] = this.family.columnPairs.columns[Number(scope)];
+    if (at === undefined) return { ...common, estimate: null, low: null, high: null, p: null, places: 3 };
+    const [differences, packed, pvalues] = this.family.columnPairs.columns[Number(scope)];
     const places = this.family.places.columns[Number(scope)], unit = Math.pow(10, places);
-    return {
-      ...common, estimate: differences[at] === null ? null : (sign * differences[at]) / unit,
-      half: halves[at] === null ? null : halves[at] / unit, p: pvalues[at], places,
-    };
+    const estimate = differences[at] === null ? null : (sign * differences[at]) / unit;
+    return { ...common, ...this.ends(estimate, packed[at], sign, places), p: pvalues[at], places };
+  }
+
+  /** Estimate and ends as they are printed; packed is of i minus j for i < j: 3 x lower reach + (upper - lower) + 1, in units of the last decimal. */
+  ends(estimate, packed, sign, places) {
+    if (estimate === null || packed === null) return { estimate, low: null, high: null };
+    const lower = Math.floor(packed / 3), upper = lower + (packed % 3) - 1, unit = Math.pow(10, places);
+    const at = Math.round(estimate * unit);
+    return { estimate, low: (at - (sign > 0 ? lower : upper)) / unit, high: (at + (sign > 0 ? upper : lower)) / unit };
   }
 
   forest() {
@@ -59,7 +66,7 @@ class Pairs {
       if (versus && scope in versus) found.p = versus[scope];
       rows.push({ arm, ...found });
     });
-    const ends = rows.flatMap((r) => (r.estimate === null ? [] : [r.estimate - (r.half || 0), r.estimate + (r.half || 0)])).concat([0]);
+    const ends = rows.flatMap((r) => (r.estimate === null ? [] : [r.low ?? r.estimate, r.high ?? r.estimate])).concat([0]);
     let low = Math.min(...ends), high = Math.max(...ends);
     const margin = (high - low) * 0.03 || 0.5;
     low -= margin; high += margin;
@@ -74,7 +81,7 @@ class Pairs {
     const declared = this.family.baselines.includes(base);
     const family = declared && (scope === "here" || scope === "tasks") ? "the comparisons with this declared baseline" : "all pairs";
     if (scope === "tasks") return `Mean difference over tasks, for further tasks; interval: t over tasks, not adjusted; p adjusted over ${family}.`;
-    if (scope === "here") return `Mean difference on these columns; interval not adjusted; p adjusted by Holm over ${family}.`;
+    if (scope === "here") return `Mean difference on these columns, ${this.family.here}; interval not adjusted; p adjusted by Holm over ${family}.`;
     return `Difference on ${this.family.columns[Number(scope)].label}; interval not adjusted; p adjusted by Holm over all pairs of this column.`;
   }
 
@@ -83,13 +90,13 @@ class Pairs {
     const svg = make("svg", { class: "inline", width, height: 20, "aria-hidden": "true", focusable: "false" });
     if (has) {
       svg.append(make("line", { x1: x(0), x2: x(0), y1: 0, y2: 20, class: "zero" }));
-      if (row.half !== null) svg.append(make("line", { x1: x(row.estimate - row.half), x2: x(row.estimate + row.half), y1: mid, y2: mid, class: "whisker" }));
+      if (row.low !== null) svg.append(make("line", { x1: x(row.low), x2: x(row.high), y1: mid, y2: mid, class: "whisker" }));
       svg.append(make("circle", { cx: x(row.estimate), cy: mid, r: 4, class: "dot" }));
     }
     const told = rejected(row.p);
     const word = !has || row.p === null ? "not tested" : !told ? "not told apart" : row.estimate > 0 ? "better" : "worse";
     const mark = word === "better" ? "▲ " : word === "worse" ? "▼ " : "";
-    const interval = !has || row.half === null ? DASH : `${fixed(row.estimate - row.half, row.places, true)} to ${fixed(row.estimate + row.half, row.places, true)}`;
+    const interval = !has || row.low === null ? DASH : `${fixed(row.low, row.places, true)} to ${fixed(row.high, row.places, true)}`;
     return make("tr", {},
       make("th", { scope: "row" }, row.arm.name + (row.unequal ? " ≠" : "")),
       make("td", {}, fixed(row.estimate, row.places, true)), make("td", {}, interval), make("td", { class: "left" }, svg),

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from harness.reports.claims.bench import Bench, small_config
 from harness.reports.claims.known import Known
-from harness.reports.claims.scores import decided, measured_by, seed_scores, suite_of
+from harness.reports.claims.scores import decided, measured_by, over_examples, seed_scores, suite_of
 from harness.reports.statistics import time_to_target
 
 from harness.claims import Arm, Scores, Sizes
 from harness.errors import InputError
+from harness.results import TaskScores
 
 ABOUT: dict[str, Any] = {"relation": "less", "margin": 0.05, "tasks": ("world-topic",), "backbone": "tiny-masked-lm"}
 CLAIM = Scores("s", "about", arm=Arm("lora"), against=Arm("bitfit"), measure="probe:density", **ABOUT)
@@ -39,6 +40,21 @@ def test_steadier_is_about_spread_alone(wide: float, result: str) -> None:
     assert found.result == result and found.test is not None and "Levene" in found.test
     still = decided(claim, pd.DataFrame({"claimed": [0.5] * 5, "against": [0.4] * 5}))
     assert still.reason == "neither varies"
+
+
+def test_arms_that_no_seed_changes_are_judged_over_examples() -> None:
+    """Equal differences on every seed have an interval of no width, which would decide any claim."""
+    claim = dataclasses.replace(CLAIM, measure="score", relation="better", tasks=("t",))
+    right = np.array([[1.0, 1, 1, 0, 1, 1, 1, 0, 1, 1], [1.0, 0, 1, 1, 0, 1, 0, 1, 1, 1]])
+    trials = pd.DataFrame({"trial_id": ["a0", "b0", "a1", "b1"], "arm": ["claimed", "against"] * 2, "task": "t", "seed": [0, 0, 1, 1]})
+    scores = TaskScores("t", "accuracy", tuple("0123456789"), None, ("a0", "b0", "a1", "b1"), np.concatenate([right, right])[:, :, None])
+    found = over_examples(claim, SimpleNamespace(trials=trials, scores={"t": scores}))
+    assert found is not None and found.estimate == pytest.approx(0.1) and found.ci_low is not None and found.ci_low < 0
+    seeds = pd.DataFrame({"claimed": [0.8] * 10, "against": [0.7] * 10})
+    assert decided(claim, seeds).result == "holds"
+    judged = decided(claim, seeds, found)
+    assert judged.result == "cannot show at this scale" and "over test examples" in str(judged.test)
+    assert over_examples(CLAIM, SimpleNamespace(trials=trials, scores={"t": scores})) is None
 
 
 def results() -> Any:

@@ -18,6 +18,7 @@ def test_a_shift_of_all_arms_is_suspected_and_versions_named(run_suite):
 
     found = compare(run_suite(1, arms=ARMS), run_suite(2, arms=ARMS, shift=-0.6, change=newer))
     assert "all cells" in {test.group for test in found.shift.suspected}
+    assert json.loads(json.dumps(found.to_dict()))["common_shift"]["suspected"] is True
     text = " ".join(found.shift.sentences(found.changed_versions))
     assert "6 arms moved down together" in text and "torch 2.13.0 to 2.14.0" in text and "transformers" not in text
 
