@@ -87,6 +87,11 @@ PROBES = [{"name": "activation-density", "threshold": 0.01, "label": "density"}]
 SETTINGS: dict[str, Any] = {"probes": PROBES, "test_rows": 200, "budget": {"steps": 100}}
 TASKS = ("world-sentiment",)
 
+UNTUNED = (
+    "The penalty's weight is the released code's 1, untuned. Over LoRA an earlier tiny-masked-lm lost 0.05 of its density and no score; the present "
+    "one loses six times as much density. Smaller weights were not tried"
+)
+
 
 def _claims(inner: str) -> list[Claim]:
     arms: dict[str, Any] = {"arm": Arm("deft", {"over": {inner: {}}}), "against": Arm(inner)}
@@ -112,6 +117,7 @@ def _claims(inner: str) -> list[Claim]:
             f"the score is within two points of plain {inner}'s",
             relation="not_worse",
             margin=0.02,
+            investigated=UNTUNED,
             **about,
         ),
     ]
