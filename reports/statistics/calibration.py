@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from .calibration_budget import budget_misses, fresh_budget_misses
+from .calibration_incomplete import incomplete_rejections
 from .calibration_metrics import Found, aggregate_misses, metric_rejections, summary_rejections, template_rejections
 from .calibration_models import conjunction_errors, dominance_errors, model_misses, sequence_misses, strength_misses
 from .calibration_pairs import REGIMES, holm_over_tasks, rejections
@@ -22,7 +23,7 @@ from .result import spawn_rng
 NOMINAL = 0.05
 TAIL = 0.001
 PAIRS = "Two methods on one task"
-COMPARISONS = ("percentile bootstrap of trials",)  # procedures that no report prints, measured beside those that it does
+COMPARISONS = ("percentile bootstrap of trials", "Durbin, T2")  # procedures that no report prints, measured beside those that it does
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ FURTHER: tuple[tuple[str, Callable[..., Iterator[Found]], int], ...] = (
     ("Aggregates over tasks", aggregate_misses, 4),
     ("Tuning budgets", budget_misses, 2),
     ("Tuning budgets, other distributions", fresh_budget_misses, 4),
+    ("Tables with gaps (does any method differ?)", incomplete_rejections, 2),
     ("Models of the difference over tasks", model_misses, 4),
     ("Dominance of runs (ASO)", dominance_errors, 4),
     ("Strengths from wins per example", strength_misses, 4),

@@ -119,13 +119,14 @@ def test_a_configuration_drawn_twice_is_chosen_like_any_other(suite_file, run, t
 def command(suite: Path, store: Path, *options: str) -> subprocess.Popen[str]:
     line = [sys.executable, "-m", "harness.cli", "run", str(suite), "--store", str(store), "--device", "cpu", *options]
     return subprocess.Popen(
-        line,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_ctrl_c,
         env={**os.environ, "OMP_NUM_THREADS": "1", "NAP": "2.5"},
-    )
+    )  # fmt: skip
+
+
+def hear_ctrl_c() -> None:
+    """A shell starts what it sends to the background deaf to SIGINT, and whatever that starts inherits it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_a_result(process: subprocess.Popen[str], store: Path) -> None:

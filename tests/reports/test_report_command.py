@@ -10,6 +10,7 @@ import pytest
 from harness.reports.analysis.build import analyse
 from harness.reports.imports.command import import_results
 
+from harness import catalog
 from harness.cli import main
 from harness.store import load_results
 
@@ -65,6 +66,7 @@ def test_an_undefined_score_and_an_arm_without_templates(suite_file, mood_task: 
     mood = mood_task / "mood.yaml"
     more = '  looks:\n    text: "{{ answer }} : {{ line }}"\n    answers: {sad: bad, glad: good}\n'
     mood.write_text(mood.read_text() + more + "metrics: [mcc]\nfloor: 0\n", encoding="utf-8")
+    catalog.refresh()
     suite = suite_file(methods=["majority", "zero-shot", "knn"], tasks=[{"name": "mood", "templates": ["feels", "looks"]}])
     run(suite)
     family = analyse(load_results(tmp_path / "store")).families[0]

@@ -138,7 +138,7 @@ def test_arms_with_gaps_are_tested_together_and_the_page_says_how(results: Resul
     plan = Plan(methods=4, tasks=4, seeds=2, examples=60, failure_rate=0.0)
     four = synthetic_results(plan)
     kept = four.trials[[int(a[-1]) != int(t[-1]) for a, t in zip(four.trials["arm"], four.trials["task"])]]
-    assert analyse(replace(four, trials=kept), FAST).families[0].testing.omnibus_with_gaps.method == "Durbin, T2"
+    assert "Skillings-Mack" in analyse(replace(four, trials=kept), FAST).families[0].testing.omnibus_with_gaps.method
 
 
 def test_an_iqm_cannot_pass_the_ceiling(results: Results) -> None:
