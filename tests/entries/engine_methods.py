@@ -173,6 +173,22 @@ class Dies(Plain):
         os._exit(self.code)
 
 
+class Turns(Constant):
+    """One class after the other."""
+
+    def predict(self, examples: Sequence[Example]) -> Predictions:
+        scores = np.eye(2)[np.arange(len(examples)) % 2]
+        return Predictions(tuple(example.id for example in examples), scores=scores)
+
+
+@method("turns", tags=("test",))
+class TakesTurns(Plain):
+    """Answers two classes in turn, so that every metric has a value."""
+
+    def adapt(self, backbone: Any, data: TaskData, run: Any) -> Predictor:
+        return Turns([])
+
+
 @method("library-random", tags=("test",))
 class LibraryRandom(Plain):
     """Leans on the global generators, as libraries do."""

@@ -67,7 +67,7 @@ def test_an_undefined_score_and_an_arm_without_templates(suite_file, mood_task: 
     more = '  looks:\n    text: "{{ answer }} : {{ line }}"\n    answers: {sad: bad, glad: good}\n'
     mood.write_text(mood.read_text() + more + "metrics: [mcc]\nfloor: 0\n", encoding="utf-8")
     catalog.refresh()
-    suite = suite_file(methods=["majority", "zero-shot", "knn"], tasks=[{"name": "mood", "templates": ["feels", "looks"]}])
+    suite = suite_file(methods=["majority", "zero-shot", "turns"], tasks=[{"name": "mood", "templates": ["feels", "looks"]}])
     run(suite)
     family = analyse(load_results(tmp_path / "store")).families[0]
     assert [column.key for column in family.columns] == ["mood"]
